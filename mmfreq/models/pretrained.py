@@ -1,0 +1,85 @@
+"""Loading pretrained weights into a backbone, with a report and without silent gaps."""
+
+import re
+from typing import Protocol
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
+
+__all__ = ['Adaptable', 'load_pretrained']
+
+
+class Adaptable(Protocol):
+    """What a network offers to accept checkpoints of other layouts or sizes.
+
+    Attributes:
+        optional_in_checkpoint (str): Regular expression of the names that a checkpoint may lack.
+    """
+
+    optional_in_checkpoint: str
+
+    def adapt_checkpoint(
+        self, state_dict: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Rename and resize a file's tensors; unknown ones are kept as they are.
+
+        Args:
+            state_dict (dict[str, Tensor]): Tensors of the file by name.
+
+        Returns:
+            tuple[dict[str, Tensor], list[str]]: Tensors by this network's names, and the names of
+            those that were resized.
+
+        Raises:
+            ValueError: If a tensor cannot be fitted; the message names it.
+        """
+
+
+def load_pretrained(model: nn.Module, source: str) -> None:
+    """Load a checkpoint into a backbone and log what was loaded, resized, dropped and missing.
+
+    Args:
+        model (nn.Module): A backbone that is :class:`Adaptable`.
+        source (str): Path or http(s) address of the checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read, holds NaN, or does not hold the whole backbone.
+    """
+    name = type(model).__name__
+    found = find_state_dict(read_checkpoint(source), source)
+    try:
+        adapted, resized = model.adapt_checkpoint(found)
+    except ValueError as error:
+        raise ValueError(f'checkpoint {source} does not fit this {name}: {error}') from error
+
+    own = model.state_dict()
+    loaded = {key: tensor for key, tensor in adapted.items() if key in own}
+    missing = [key for key in own if key not in loaded]
+    lacking = [key for key in missing if not re.match(model.optional_in_checkpoint, key)]
+    if lacking:
+        raise ValueError(
+            f'checkpoint {source} does not hold the whole {name}: {len(loaded)} of {len(own)} '
+            f'tensors found, missing {enumerate_names(lacking)}; check that it is a checkpoint of '
+            'this network and arch'
+        )
+    misfits = [
+        f'{key} {tuple(tensor.shape)} instead of {tuple(own[key].shape)}'
+        for key, tensor in loaded.items()
+        if tensor.shape != own[key].shape
+    ]
+    if misfits:
+        raise ValueError(
+            f'checkpoint {source} belongs to another arch than this {name}: '
+            f'{enumerate_names(misfits)}'
+        )
+    model.load_state_dict(loaded, strict=False)
+
+    dropped = [key for key in adapted if key not in own]
+    lines = [f'{name}: loaded {len(loaded)} of {len(own)} tensors from {source}']
+    for what, keys in (('resized', resized), ('dropped', dropped), ('missing', missing)):
+        if keys:
+            lines.append(f'  {what} {len(keys)}: {enumerate_names(keys)}')
+    print_log('\n'.join(lines), logger='current')

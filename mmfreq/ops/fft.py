@@ -1,0 +1,138 @@
+"""Fourier transforms of real images: the only place of the library that calls ``torch.fft``.
+
+Two rules hold for every transform here.
+
+* **Precision.** cuFFT has no bfloat16 and takes float16 only for powers of two. The transforms run
+  with autocast off in float32, or in float64 when the input is float64.
+* **Hermitian symmetry.** The half spectrum of a real image holds each coefficient once, except for
+  the DC column and, at an even width, the Nyquist column: there the rows ``+k`` and ``-k`` are
+  conjugates of each other. A product with a learned filter breaks that. CPU libraries then use the
+  Hermitian part of such a column, cuFFT may read one half of it and mirror it, and the two results
+  differ by up to a quarter of the output's norm. :func:`irfft2` projects both columns on their
+  Hermitian part first, so that every device returns what the CPU returns.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ['compute_dtype', 'hermitian', 'inverse_of_hermitian', 'irfft2', 'rfft2']
+
+
+def compute_dtype(*tensors: Tensor) -> torch.dtype:
+    """Dtype in which spectral operations on ``tensors`` run.
+
+    Args:
+        *tensors (Tensor): Real or complex operands.
+
+    Returns:
+        torch.dtype: ``torch.float64`` when an operand has that precision, ``torch.float32`` else.
+    """
+    double = any(tensor.dtype in (torch.float64, torch.complex128) for tensor in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
+    """2-D Fourier transform of real images, half spectrum.
+
+    The transform reads contiguous ``H x W`` planes whatever the memory format of ``x`` is: on a CPU
+    this is 1.2 to 2 times as fast as transforming strided planes.
+
+    Args:
+        x (Tensor): Real images, shape ``(..., H, W)`` with ``H, W >= 1``. float16 and bfloat16 are
+            transformed in float32.
+        norm (str): ``'ortho'``, ``'backward'`` or ``'forward'``, as in ``torch.fft``.
+            Defaults to ``'ortho'``.
+
+    Returns:
+        Tensor: Spectrum of shape ``(..., H, W // 2 + 1)``: complex128 for float64, complex64 else.
+
+    Raises:
+        TypeError: If ``x`` is complex.
+        ValueError: If ``x`` has fewer than two dimensions or an empty image.
+    """
+    if x.is_complex():
+        raise TypeError(f'rfft2 transforms real images, got a tensor of dtype {x.dtype}')
+    if x.ndim < 2 or 0 in x.shape[-2:]:
+        raise ValueError(
+            f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}'
+        )
+    with torch.autocast(x.device.type, enabled=False):
+        planes = x.to(compute_dtype(x)).contiguous()
+        return torch.fft.rfft2(planes, norm=norm)
+
+
+def irfft2(
+    z: Tensor, s: tuple[int, int], norm: str = 'ortho', dtype: torch.dtype | None = None
+) -> Tensor:
+    """Inverse of :func:`rfft2` for any half spectrum, Hermitian or not.
+
+    Args:
+        z (Tensor): Half spectrum, complex, shape ``(..., H, W // 2 + 1)``.
+        s (tuple[int, int]): Size ``(H, W)`` of the images. It has no default, because a half
+            spectrum does not tell an odd width from an even one.
+        norm (str): As given to :func:`rfft2`. Defaults to ``'ortho'``.
+        dtype (torch.dtype, optional): Dtype of the result, usually that of the tensor that was
+            given to :func:`rfft2`. Defaults to None: the real dtype of ``z``.
+
+    Returns:
+        Tensor: Real images of shape ``(..., H, W)``.
+
+    Raises:
+        TypeError: If ``z`` is not complex.
+        ValueError: If the shape of ``z`` does not belong to images of size ``s``.
+    """
+    if not z.is_complex():
+        raise TypeError(
+            f'irfft2 needs a complex spectrum, got dtype {z.dtype}; '
+            'apply torch.view_as_complex to a real (..., 2) tensor first'
+        )
+    height, width = s
+    if height < 1 or width < 1 or z.shape[-2:] != (height, width // 2 + 1):
+        raise ValueError(
+            f'a spectrum of shape {tuple(z.shape)} does not belong to images of size {tuple(s)}: '
+            f'its last two axes must be ({height}, {width // 2 + 1})'
+        )
+    images = inverse_of_hermitian(hermitian(z, width), s, norm)
+    return images if dtype is None else images.to(dtype)
+
+
+def inverse_of_hermitian(z: Tensor, s: tuple[int, int], norm: str = 'ortho') -> Tensor:
+    """Inverse transform of a half spectrum that is known to belong to real images.
+
+    Without the projection of :func:`irfft2`, and so without its copy of the spectrum. For any other
+    spectrum the result depends on the device.
+
+    Args:
+        z (Tensor): Half spectrum, complex, shape ``(..., H, W // 2 + 1)``.
+        s (tuple[int, int]): Size ``(H, W)`` of the images.
+        norm (str): As in :func:`irfft2`. Defaults to ``'ortho'``.
+
+    Returns:
+        Tensor: Real images of shape ``(..., H, W)``.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        return torch.fft.irfft2(z, s=s, norm=norm)
+
+
+def hermitian(z: Tensor, width: int) -> Tensor:
+    """Project a half spectrum on the spectra that real images have.
+
+    Args:
+        z (Tensor): Half spectrum, complex, shape ``(..., H, W // 2 + 1)``.
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        Tensor: ``z`` with its DC column, and its Nyquist column at an even width, replaced by
+        ``(z[k] + conj(z[-k])) / 2``. Other columns are unchanged.
+    """
+
+    def project(column: Tensor) -> Tensor:
+        mirrored = column.flip(-2).roll(1, -2)  # row k becomes row -k
+        return (column + mirrored.conj()) / 2
+
+    columns = [project(z[..., :1])]
+    if width % 2 == 1:
+        columns.append(z[..., 1:])
+    else:
+        columns += [z[..., 1:-1], project(z[..., -1:])]
+    return torch.cat(columns, dim=-1)

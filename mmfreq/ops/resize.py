@@ -1,0 +1,102 @@
+"""Resizing of spectral filters to the size of another feature map."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmfreq.ops.fft import compute_dtype, inverse_of_hermitian, hermitian, rfft2
+
+__all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter']
+
+
+def resize_filter(
+    weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
+) -> Tensor:
+    """Resize spectral filters from feature maps of one size to those of another.
+
+    * ``'interpolate'``, **faithful**: what GFNet, HorNet and DFFormer do, and what their published
+      numbers were measured with. The filter is interpolated as an image, bicubic with aligned
+      corners. Along H the rows are in FFT order, so frequencies ``+f`` and ``-f`` are stretched from
+      different anchors and get different gains: a smooth low-pass is off by 0.04 to 0.57.
+    * ``'kernel'``, **correct**: the filter's impulse response, in pixels, is zero-padded or cropped
+      around its centre. The response to an object stays the same on a larger map, as with the
+      weights of a convolution.
+    * ``'spectrum'``: coefficients keep their meaning in cycles per image; high frequencies are
+      cropped or filled with zeros. A Nyquist row stands for both ``+H/2`` and ``-H/2``, so growing
+      writes it to both places and shrinking averages them.
+
+    Args:
+        weight (Tensor): Filters as real and imaginary parts, shape ``(..., h, w // 2 + 1, 2)``.
+        old_size (tuple[int, int]): Size ``(h, w)`` of the maps that ``weight`` belongs to.
+        new_size (tuple[int, int]): Size ``(H, W)`` of the maps to filter.
+        mode (str): ``'interpolate'``, ``'kernel'`` or ``'spectrum'``.
+
+    Returns:
+        Tensor: Filters of shape ``(..., H, W // 2 + 1, 2)`` and dtype of ``weight``; ``weight``
+        itself when the sizes are equal.
+
+    Raises:
+        ValueError: If ``mode`` is unknown, a size is not positive or ``weight`` does not have the
+            shape that belongs to ``old_size``.
+    """
+    check_resize_mode(mode)
+    old_height, old_width = old_size
+    if min(*old_size, *new_size) < 1:
+        raise ValueError(f'sizes must be positive, got old_size={old_size}, new_size={new_size}')
+    if weight.ndim < 3 or weight.shape[-3:] != (old_height, old_width // 2 + 1, 2):
+        raise ValueError(
+            f'a filter for maps of size {tuple(old_size)} must have a shape that ends in '
+            f'({old_height}, {old_width // 2 + 1}, 2), got {tuple(weight.shape)}'
+        )
+    if tuple(old_size) == tuple(new_size):
+        return weight
+    with torch.autocast(weight.device.type, enabled=False):
+        resized = _RESIZERS[mode](weight.to(compute_dtype(weight)), old_size, new_size)
+    return resized.to(weight.dtype)
+
+
+def check_resize_mode(mode: str) -> None:
+    """Raise a ``ValueError`` that lists the choices if ``mode`` is not one of them."""
+    if mode not in RESIZE_MODES:
+        raise ValueError(f'resize mode must be one of {RESIZE_MODES}, got {mode!r}')
+
+
+def _interpolate(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+    height, width = new_size
+    images = weight.movedim(-1, -3).flatten(0, -3).unsqueeze(0)
+    images = F.interpolate(
+        images, size=(height, width // 2 + 1), mode='bicubic', align_corners=True
+    )
+    return images.reshape(*weight.shape[:-3], 2, height, width // 2 + 1).movedim(-3, -1)
+
+
+def _through_kernel(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+    gain = hermitian(torch.view_as_complex(weight.contiguous()), old_size[1])
+    kernel = torch.fft.fftshift(inverse_of_hermitian(gain, old_size, 'backward'), dim=(-2, -1))
+    padding = []
+    for old, new in zip(reversed(old_size), reversed(new_size)):  # F.pad starts at the last axis
+        before = new // 2 - old // 2  # negative values crop
+        padding += [before, new - old - before]
+    kernel = torch.fft.ifftshift(F.pad(kernel, padding), dim=(-2, -1))
+    return torch.view_as_real(rfft2(kernel, norm='backward'))
+
+
+def _in_spectrum(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+    (old_height, old_width), (height, width) = old_size, new_size
+    small = min(old_height, height)
+    columns = min(old_width, width) // 2 + 1
+    weight = weight[..., :columns, :]
+    top = weight[..., : (small + 1) // 2, :, :]  # frequencies 0 ... below Nyquist
+    bottom = weight[..., old_height - (small - 1) // 2 :, :, :]  # the same ones, negative
+    middle = weight.new_zeros(*weight.shape[:-3], height - top.shape[-3] - bottom.shape[-3], columns, 2)
+    if small % 2 == 0:
+        nyquist = small // 2
+        gain = (weight[..., nyquist, :, :] + weight[..., old_height - nyquist, :, :]) / 2
+        middle[..., 0, :, :] = gain
+        middle[..., -1, :, :] = gain
+    resized = torch.cat([top, middle, bottom], dim=-3)
+    return F.pad(resized, (0, 0, 0, width // 2 + 1 - columns))
+
+
+_RESIZERS = {'interpolate': _interpolate, 'kernel': _through_kernel, 'spectrum': _in_spectrum}
+RESIZE_MODES = tuple(_RESIZERS)

@@ -1,0 +1,12 @@
+# ADE20K for whole-image inference: test images are resized to multiples of 32, as PVT does.
+_base_ = './ade20k.py'
+val_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            *_base_.test_pipeline[:2],
+            dict(type='ResizeToMultiple', size_divisor=32),
+            *_base_.test_pipeline[2:],
+        ]
+    )
+)
+test_dataloader = val_dataloader

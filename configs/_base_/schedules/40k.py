@@ -1,0 +1,22 @@
+# Semantic FPN, 40k iterations: the recipe of PVT (arXiv 2102.12122, segmentation/configs), which
+# GFNet's authors name as theirs (raoyongming/GFNet, issue 1). AdamW, poly decay, no warm-up.
+_base_ = '../default_runtime.py'
+optim_wrapper = dict(
+    type='OptimWrapper',  # AmpOptimWrapper with --amp
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=1e-4),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        flat_decay_mult=0.0,
+        custom_keys={'pos_embed': dict(decay_mult=0.0)},
+    ),
+)
+param_scheduler = [
+    dict(type='PolyLR', eta_min=0.0, power=0.9, begin=0, end=40000, by_epoch=False)
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000, val_interval=4000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4000, save_best='mIoU'))
+log_processor = dict(by_epoch=False)
+auto_scale_lr = dict(enable=False, base_batch_size=32)  # 8 GPUs x 4 images; --auto-scale-lr

@@ -1,0 +1,108 @@
+"""Train a segmentor, detector or classifier from a config."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmfreq.engine import configs
+from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distributed
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example:\n'
+        '  python tools/train.py configs/upernet_gfnet_h_s_ade20k.py --pretrained gfnet-h-s.pth\n'
+        '  python tools/train.py configs/mask_rcnn_gfnet_h_ti_coco.py --data-root /data/coco '
+        '--cfg-options train_cfg.max_epochs=1 train_dataloader.num_workers=2',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of the run; default work_dirs/<config>')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='auto|PATH',
+        help='go on from the newest checkpoint of the work dir, or from a given one',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size, from auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--pretrained',
+        metavar='PATH|URL|none',
+        help="the backbone's weights; released checkpoints are taken as they are",
+    )
+    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
+    parser.add_argument('--tensorboard', action='store_true', help='log to TensorBoard, too')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='values in place of those of the config, by dotted key',
+    )
+    return parser.parse_args()
+
+
+def prepare(args: argparse.Namespace) -> Runner:
+    cfg = configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    configs.set_pretrained(cfg, args.pretrained)
+    configs.read_only_safe_checkpoints()
+    if args.amp:
+        configs.enable_amp(cfg)
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.tensorboard:
+        configs.add_tensorboard(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from and not Path(cfg.load_from).is_file():
+            raise FileNotFoundError(f'--resume {cfg.load_from}: there is no such checkpoint')
+    prepare_distributed(cfg, args.launcher)
+    runner = Runner.from_cfg(cfg)
+    warn_about(runner)
+    return runner
+
+
+def warn_about(runner: Runner) -> None:
+    """Log what often makes a result differ from the expected one."""
+    cfg = runner.cfg
+    if cfg.model.backbone.get('init_cfg') is None and not cfg.resume and not cfg.load_from:
+        print_log('the backbone starts from scratch; see --pretrained', 'current', logging.WARNING)
+    scaling = cfg.get('auto_scale_lr') or {}
+    batch_size = get_world_size() * cfg.train_dataloader.batch_size
+    if not scaling.get('enable') and scaling.get('base_batch_size', batch_size) != batch_size:
+        print_log(
+            f'the learning rate is made for batches of {scaling["base_batch_size"]}, this run has '
+            f'{batch_size}; see --auto-scale-lr',
+            'current',
+            logging.WARNING,
+        )
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        runner = prepare(args)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f'error: {error}')
+    runner.train()
+    del runner
+    finish_distributed()
+
+
+if __name__ == '__main__':
+    main()

@@ -153,7 +153,8 @@ class MetaFormer(BaseModule):
         self.norm_eval = norm_eval
 
         self.patch_embed = patch_embed
-        drop_paths = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        last_block = max(sum(depths) - 1, 1)
+        drop_paths = (drop_path_rate * i / last_block for i in range(sum(depths)))
         self.stages = nn.ModuleList()
         for i, (dim, depth) in enumerate(zip(self.embed_dims, self.depths)):
             halve = downsample(self.embed_dims[i - 1], dim) if i in downsample_stages else None

@@ -1,0 +1,32 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """Folder with real images and with numbers of the original implementations."""
+    if 'MMFREQ_SHARED' not in os.environ:
+        pytest.skip('MMFREQ_SHARED does not name a folder with real images and reference numbers')
+    return Path(os.environ['MMFREQ_SHARED'])
+
+
+@pytest.fixture(scope='session')
+def mini_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered data set in both layouts: 8 training and 4 validation scenes."""
+    from mmfreq.datasets.mini import render_mini_data
+
+    folder = tmp_path_factory.mktemp('mini')
+    render_mini_data(folder, num_train=8, num_val=4, size=(96, 128))
+    return folder

@@ -1,0 +1,143 @@
+import argparse
+import logging
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+
+from mmfreq.models import GFNet
+from mmfreq.ops import resize_filter
+
+TINY = dict(patch_size=4, embed_dims=(8, 16), depths=(1, 2), layer_scale_init=0.1)
+
+
+def build(checkpoint=None, **kwargs):
+    init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint)) if checkpoint else None
+    return GFNet(**{'arch': dict(TINY), 'img_size': 32, 'init_cfg': init_cfg, **kwargs})
+
+
+def released(model):
+    """The model's weights under the names and layouts of the original code."""
+    renamed = {}
+    for name, tensor in model.state_dict().items():
+        name = name.replace('stages.1.downsample.', 'patch_embed.1.proj.')
+        name = name.replace('patch_embed.proj.', 'patch_embed.0.proj.')
+        name = name.replace('token_mixer.weight', 'filter.complex_weight')
+        name = name.replace('layer_scale.weight', 'gamma')
+        for i in range(2):
+            name = name.replace(f'stages.{i}.blocks.', f'blocks.{i}.')
+        if name == 'patch_embed.pos_embed':
+            name, tensor = 'pos_embed', tensor.flatten(1, 2)
+        if name.endswith('complex_weight'):
+            tensor = tensor.permute(1, 2, 0, 3)
+        renamed[name] = tensor
+    del renamed['resize_mode_id']
+    return renamed
+
+
+@pytest.fixture
+def source():
+    model = build(out_norm=None)
+    for param in model.parameters():
+        torch.nn.init.normal_(param)
+    return model
+
+
+@pytest.fixture
+def log(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+@pytest.mark.parametrize('nest', [lambda s: s, lambda s: {'model': s}, lambda s: {'state_dict': s}])
+@pytest.mark.parametrize('prefix', ['', 'module.', 'backbone.', 'module.backbone.'])
+def test_released_checkpoint_loads_as_it_is(source, tmp_path, nest, prefix):
+    state = {f'{prefix}{name}': tensor for name, tensor in released(source).items()}
+    args = argparse.Namespace(lr=0.1)
+    torch.save({**nest(state), 'args': args} if 'model' in nest({}) else nest(state), tmp_path / 'a')
+    model = build(tmp_path / 'a', out_norm=None)
+    model.init_weights()
+    expected = source.state_dict()
+    for name, tensor in model.state_dict().items():
+        if name != 'resize_mode_id':
+            torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
+    assert model.resize_mode == 'interpolate'
+
+
+def test_report(source, tmp_path, log):
+    state = released(source) | {'head.weight': torch.zeros(10, 16), 'norm.weight': torch.ones(16)}
+    torch.save(state, tmp_path / 'a.pth')
+    build(tmp_path / 'a.pth', img_size=48).init_weights()
+    report = log.records[-1].getMessage()
+    assert 'GFNet: loaded 37 of 40 tensors' in report
+    assert 'resized 4: ' in report and 'stages.0.blocks.0.token_mixer.weight' in report
+    assert 'dropped 1: head.weight' in report
+    assert 'missing 3: norm0.weight, norm0.bias, norm1.bias' in report
+
+
+@pytest.mark.parametrize('mode', ['interpolate', 'kernel', 'spectrum'])
+def test_filters_are_resized_to_the_model(source, tmp_path, mode):
+    torch.save(released(source), tmp_path / 'a.pth')
+    model = build(tmp_path / 'a.pth', img_size=(48, 40), resize_mode=mode)
+    model.init_weights()
+    assert model.resize_mode == mode
+    for stage, old, new in ((0, (8, 8), (12, 10)), (1, (4, 4), (6, 5))):
+        weight = source.stages[stage].blocks[0].token_mixer.weight.detach()
+        resized = model.stages[stage].blocks[0].token_mixer.weight.detach()
+        torch.testing.assert_close(resized, resize_filter(weight, old, new, mode))
+
+
+def test_own_checkpoint_keeps_its_way_of_resizing(source, tmp_path):
+    torch.save(dict(state_dict=source.state_dict(), meta={}), tmp_path / 'a.pth')
+    model = build(tmp_path / 'a.pth', img_size=48)
+    model.init_weights()
+    assert model.resize_mode == 'kernel'
+    old, new = source.stages[1].blocks[1].token_mixer, model.stages[1].blocks[1].token_mixer
+    expected = resize_filter(old.weight.detach(), (4, 4), (6, 6), 'kernel')
+    torch.testing.assert_close(new.weight.detach(), expected)
+
+
+def test_last_norm_takes_the_norm_of_the_release(source, tmp_path):
+    state = released(source) | {'norm.weight': torch.full((16,), 3.0), 'norm.bias': torch.ones(16)}
+    torch.save(state, tmp_path / 'a.pth')
+    model = build(tmp_path / 'a.pth')
+    model.init_weights()
+    assert (model.norm1.weight == 3).all() and (model.norm0.weight == 1).all()
+
+
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (lambda s: s.pop('blocks.1.0.mlp.fc1.weight'), r'35 of 36 tensors.*fc1.weight; check'),
+        (lambda s: [s.pop(n) for n in list(s) if 'filter' in n], 'does not hold the whole GFNet'),
+        (lambda s: s.update({'blocks.0.0.gamma': torch.ones(9)}), r'another arch.*\(9,\)'),
+        (
+            lambda s: s.update({'blocks.0.0.filter.complex_weight': torch.ones(8, 4, 8, 2)}),
+            r'stages.0.blocks.0.token_mixer.weight: a filter for maps of size \(8, 8\)',
+        ),
+        (lambda s: s.update({'pos_embed': torch.ones(1, 65, 8)}), '65 positions'),
+        (
+            lambda s: s.update({'blocks.0.0.gamma': torch.full((8,), torch.nan)}),
+            'NaN or infinite values in blocks.0.0.gamma',
+        ),
+        (lambda s: s.clear(), 'holds no weights'),
+    ],
+)
+def test_incomplete_checkpoints_are_refused(source, tmp_path, damage, message):
+    state = released(source)
+    damage(state)
+    torch.save({'model': state}, tmp_path / 'a.pth')
+    model = build(tmp_path / 'a.pth', out_norm=None)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError, match=message) as error:
+        model.init_weights()
+    assert 'a.pth' in str(error.value)
+    assert torch.equal(model.patch_embed.pos_embed, before['patch_embed.pos_embed'])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth does not exist'):
+        build(tmp_path / 'nowhere.pth').init_weights()

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from mmfreq.ops import spectral_filter2d
+
+SIZES = [(1, 1), (1, 4), (2, 2), (3, 5), (4, 6), (5, 4), (7, 7), (8, 3)]
+
+
+def circular_convolution(x, weight):
+    """Reference: circular convolution with the filter's impulse response, summed in float64.
+
+    The response comes from a direct sum over the half spectrum; columns that no real image has
+    contribute their real part, as in numpy.fft.irfft2.
+    """
+    x = x.double()
+    gain = torch.view_as_complex(weight.double().contiguous())
+    height, width = x.shape[-2:]
+    rows = torch.arange(height, dtype=torch.float64)
+    columns = torch.arange(width, dtype=torch.float64)
+    kernel = torch.zeros(*gain.shape[:-2], height, width, dtype=torch.float64)
+    for v in range(width // 2 + 1):
+        twice = 1 if v == 0 or 2 * v == width else 2
+        for u in range(height):
+            angle = 2 * np.pi * (u * rows[:, None] / height + v * columns[None] / width)
+            wave = torch.polar(torch.ones_like(angle), angle)
+            kernel = kernel + twice * (gain[..., u, v, None, None] * wave).real / (height * width)
+    y = torch.zeros_like(x)
+    for i in range(height):
+        for j in range(width):
+            y = y + kernel[..., i, j, None, None] * torch.roll(x, (i, j), (-2, -1))
+    return y
+
+
+def operands(size, dtype=torch.float32, per_sample=False):
+    height, width = size
+    x = torch.randn(2, 3, height, width, dtype=dtype)
+    batch = (2,) if per_sample else ()
+    return x, torch.randn(*batch, 3, height, width // 2 + 1, 2, dtype=dtype)
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('per_sample', [False, True])
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_output_and_gradients_against_direct_sum(size, per_sample, dtype, tolerance):
+    x, weight = operands(size, dtype, per_sample)
+    probe = torch.randn(*x.shape, dtype=torch.float64)
+    results = []
+    for function in (spectral_filter2d, circular_convolution):
+        leaves = [t.clone().requires_grad_() for t in (x, weight)]
+        y = function(*leaves)
+        grads = torch.autograd.grad((y.double() * probe).sum(), leaves)
+        results.append([t.double() for t in (y, *grads)])
+    for ours, reference in zip(*results, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('size', [(3, 4), (4, 5)])
+@pytest.mark.parametrize('per_sample', [False, True])
+def test_gradcheck(size, per_sample):
+    x, weight = operands(size, torch.float64, per_sample)
+    leaves = (x.requires_grad_(), weight.requires_grad_())
+    assert torch.autograd.gradcheck(spectral_filter2d, leaves)
+
+
+@pytest.mark.parametrize(
+    'memory_format', [torch.contiguous_format, torch.channels_last], ids=['nchw', 'nhwc']
+)
+def test_keeps_the_memory_format(memory_format):
+    x, weight = operands((6, 5))
+    x = x.contiguous(memory_format=memory_format)
+    y = spectral_filter2d(x, weight)
+    assert y.is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(y, spectral_filter2d(x.contiguous(), weight))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_input_and_weight(dtype):
+    x, weight = operands((6, 5))
+    y = spectral_filter2d(x.to(dtype), weight.to(dtype))
+    assert y.dtype == dtype
+    exact = spectral_filter2d(x.to(dtype).double(), weight.to(dtype).double())
+    torch.testing.assert_close(y, exact.to(dtype), rtol=1e-2, atol=1e-2)
+
+
+def test_autocast_changes_nothing():
+    x, weight = operands((6, 5))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        y = spectral_filter2d(x, weight)
+    torch.testing.assert_close(y, spectral_filter2d(x, weight), rtol=0, atol=0)
+
+
+def test_ones_are_the_identity():
+    x, weight = operands((7, 9))
+    weight = torch.stack([torch.ones_like(weight[..., 0]), torch.zeros_like(weight[..., 0])], -1)
+    torch.testing.assert_close(spectral_filter2d(x, weight), x)
+
+
+def test_wrong_weights_are_named():
+    x, weight = operands((6, 5))
+    with pytest.raises(ValueError, match=r'\(3, 6, 3, 2\).*got \(3, 6, 2, 2\).*resize_filter'):
+        spectral_filter2d(x, weight[:, :, :2])
+    with pytest.raises(TypeError, match='view_as_real'):
+        spectral_filter2d(x, torch.view_as_complex(weight))
+    with pytest.raises(ValueError, match='B, C, H, W'):
+        spectral_filter2d(x[0], weight)

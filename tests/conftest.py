@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,10 @@ def mini_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('mini')
     render_mini_data(folder, num_train=8, num_val=4, size=(96, 128))
     return folder
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return listener.getsockname()[1]

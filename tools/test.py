@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmfreq.engine import configs
+from mmfreq.engine import run_configs
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distributed
 
 
@@ -52,17 +52,17 @@ def save_predictions(cfg: Config, path: str) -> None:
 
 
 def prepare(args: argparse.Namespace) -> Runner:
-    cfg = configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
-    configs.read_only_safe_checkpoints()
+    cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    run_configs.read_only_safe_checkpoints()
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
     cfg.load_from = args.checkpoint
     if args.tta:
-        configs.enable_tta(cfg)
+        run_configs.enable_tta(cfg)
     if args.out:
         save_predictions(cfg, args.out)
     if args.show_dir:
-        configs.show_predictions(cfg, args.show_dir)
+        run_configs.show_predictions(cfg, args.show_dir)
     prepare_distributed(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     runner.load_or_resume()

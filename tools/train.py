@@ -10,7 +10,7 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmfreq.engine import configs
+from mmfreq.engine import run_configs
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distributed
 
 
@@ -57,15 +57,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare(args: argparse.Namespace) -> Runner:
-    cfg = configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
-    configs.set_pretrained(cfg, args.pretrained)
-    configs.read_only_safe_checkpoints()
+    cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    run_configs.set_pretrained(cfg, args.pretrained)
+    run_configs.read_only_safe_checkpoints()
     if args.amp:
-        configs.enable_amp(cfg)
+        run_configs.enable_amp(cfg)
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
     if args.tensorboard:
-        configs.add_tensorboard(cfg)
+        run_configs.add_tensorboard(cfg)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

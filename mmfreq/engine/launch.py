@@ -45,8 +45,8 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
         )
     for name, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True):
         os.environ[name] = os.environ[source]
-    if launcher == 'slurm':
-        os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
+        os.environ['MASTER_ADDR'] = _first_slurm_host()
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ.setdefault('MASTER_PORT', '29500')
     torch.distributed.init_process_group('gloo')

@@ -46,7 +46,7 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
         except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError) as error:
             raise ValueError(
                 f'checkpoint {path} cannot be read: it is truncated, damaged or not a PyTorch '
-                f'checkpoint; get it again ({type(error).__name__}: {str(error).splitlines()[0]})'
+                f'checkpoint; get it again ({type(error).__name__}: {" ".join(str(error).split())})'
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Report what is installed, what fits together and what does not: ``python -m mmfreq.check_env``."""
+"""Report what is installed, what fits and what does not: ``python -m mmfreq.check_env``."""
 
 import argparse
 import importlib
@@ -95,7 +95,9 @@ def _check_distribution(module: str, onedl: str, openmmlab: str, lowest: str) ->
     found = f'{both[0]} {_version(both[0])}'
     error = _import_error(module)
     if error:
-        return Finding(module, f'{found}: {error}', f"pip install --force-reinstall '{onedl}>={lowest}'")
+        return Finding(
+            module, f'{found}: {error}', f"pip install --force-reinstall '{onedl}>={lowest}'"
+        )
     if both[0] == openmmlab:
         return Finding(module, f'{found}; tests run with {onedl} {lowest}')
     if _numbers(_version(onedl)) < _numbers(lowest):

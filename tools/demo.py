@@ -45,11 +45,13 @@ OPTIONS = [
 
 
 def run(*command: str) -> None:
+    """Print a command and run it."""
     print('$', shlex.join(command), flush=True)
     subprocess.run([sys.executable, *command], check=True)
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,7 +78,9 @@ def main() -> None:
     report = max((work_dir / 'run').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     miou = json.loads(report.read_text().splitlines()[-1])['mIoU']
     constant = best_constant_miou(root / 'annotations' / 'validation')
-    print(f'\nmIoU {miou:.2f} on the validation scenes, after {(time.time() - started) / 60:.1f} min')
+    print(
+        f'\nmIoU {miou:.2f} on the validation scenes, after {(time.time() - started) / 60:.1f} min'
+    )
     print(f'mIoU {constant:.2f} for the best constant prediction: {miou / constant:.1f} times less')
     print(f'pictures, ground truth left and prediction right: {pictures}')
     if miou < 3 * constant:

@@ -12,6 +12,7 @@ from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distribu
 
 
 def parse_args() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -43,6 +44,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def save_predictions(cfg: Config, path: str) -> None:
+    """Write predictions as ``--out`` says."""
     if cfg.default_scope == 'mmseg':
         cfg.test_evaluator.output_dir = path
     elif not path.endswith('.pkl'):
@@ -52,6 +54,7 @@ def save_predictions(cfg: Config, path: str) -> None:
 
 
 def prepare(args: argparse.Namespace) -> Runner:
+    """Build the runner that the command line asks for, after checking all it names."""
     cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
     run_configs.read_only_safe_checkpoints()
     if not Path(args.checkpoint).is_file():
@@ -70,6 +73,7 @@ def prepare(args: argparse.Namespace) -> Runner:
 
 
 def main() -> None:
+    """Run the command."""
     args = parse_args()
     try:
         runner = prepare(args)

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import sys
-from pathlib import Path
 
 from mmengine.config import DictAction
 from mmengine.dist import get_world_size
@@ -15,6 +14,7 @@ from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distribu
 
 
 def parse_args() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,6 +57,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare(args: argparse.Namespace) -> Runner:
+    """Build the runner that the command line asks for, after checking all it names."""
     cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
     run_configs.set_pretrained(cfg, args.pretrained)
     run_configs.read_only_safe_checkpoints()
@@ -69,8 +70,8 @@ def prepare(args: argparse.Namespace) -> Runner:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from and not Path(cfg.load_from).is_file():
-            raise FileNotFoundError(f'--resume {cfg.load_from}: there is no such checkpoint')
+        if cfg.load_from:
+            run_configs.check_checkpoint(cfg.load_from)
     prepare_distributed(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     warn_about(runner)
@@ -94,6 +95,7 @@ def warn_about(runner: Runner) -> None:
 
 
 def main() -> None:
+    """Run the command."""
     args = parse_args()
     try:
         runner = prepare(args)

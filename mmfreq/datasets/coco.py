@@ -25,10 +25,15 @@ class CocoDataset(MMDetCocoDataset):
         """
         try:
             return super().load_data_list()
-        except (ValueError, KeyError, TypeError, AssertionError) as error:  # JSON errors are ValueErrors
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AssertionError,
+        ) as error:  # JSON errors are ValueErrors
             raise ValueError(
                 f'annotation file {self.ann_file} does not hold COCO annotations in JSON '
-                f'({type(error).__name__}: {error}); get it again, or correct ann_file in the config'
+                f'({type(error).__name__}: {error}); get it again, or correct ann_file'
             ) from error
 
     def prepare_data(self, idx: int) -> Any:
@@ -46,4 +51,6 @@ class CocoDataset(MMDetCocoDataset):
         try:
             return super().prepare_data(idx)
         except Exception as error:
-            raise ValueError(describe_failure(error, self.get_data_info(idx)['img_path'])) from error
+            raise ValueError(
+                describe_failure(error, self.get_data_info(idx)['img_path'])
+            ) from error

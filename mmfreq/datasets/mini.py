@@ -2,8 +2,8 @@
 
 Every scene is a landscape under its own light: sky, mountains or sea, buildings, a meadow, a road,
 trees, and in front of them persons, cars, boats, aeroplanes and balls. Colours of classes overlap
-(grass and trees, sky and sea, road and buildings), so that a network has to look at shape and place;
-there are few enough classes and scenes to be learned in minutes.
+(grass and trees, sky and sea, road and buildings), so that a network has to look at shape and
+place; there are few enough classes and scenes to be learned in minutes.
 """
 
 import json
@@ -41,6 +41,7 @@ SMALLEST_INSTANCE = 30  # pixels that must be visible
 SPLITS = (('training', 'train2017'), ('validation', 'val2017'))
 
 Points = Sequence[tuple[float, float]]
+Color = Sequence[float] | NDArray
 
 
 class Scene(NamedTuple):
@@ -118,7 +119,8 @@ def best_constant_miou(annotation_dir: str | Path) -> float:
     """
     counts = np.zeros(256, dtype=np.int64)
     for path in sorted(Path(annotation_dir).glob('*.png')):
-        counts += np.bincount(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).ravel(), minlength=256)
+        labels = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+        counts += np.bincount(labels.ravel(), minlength=256)
     counts[0] = 0  # no class
     if not counts.any():
         raise FileNotFoundError(f'no label maps in {annotation_dir}')
@@ -162,7 +164,8 @@ class _Painter:
         if rng.random() < 0.6:
             peaks = np.linspace(-0.1, 1.1, 7) * width
             tops = self.horizon - rng.uniform(0.05, 0.3, 7) * height
-            outline = [*zip(peaks, tops, strict=True), (width, self.horizon), (0, self.horizon)]
+            ridge = zip(peaks.tolist(), tops.tolist(), strict=True)
+            outline = [*ridge, (width, self.horizon), (0, self.horizon)]
             self._paint(outline, 'mountain', rng.choice([(110, 110, 100), (90, 120, 100)]), 12)
         at_sea = rng.random() < 0.35
         if at_sea:
@@ -209,12 +212,12 @@ class _Painter:
         self,
         outline: Points,
         name: str,
-        color: Sequence[float],
+        color: Color,
         texture: float,
         instance: bool = False,
         fade: float = 0.0,
     ) -> None:
-        """Fill a polygon: ``texture`` is the contrast of its grain, ``fade`` a vertical gradient."""
+        """Fill a polygon; ``texture`` is the contrast of its grain, ``fade`` a gradient."""
         mask = np.zeros((self.height, self.width), dtype=np.uint8)
         cv2.fillPoly(mask, [np.round(np.array(outline)).astype(np.int32)], 1)
         inside = mask.astype(bool)
@@ -237,7 +240,7 @@ class _Painter:
         return float((1 - t) * self.road[0] + t * self.road[1])
 
     def _road(self) -> None:
-        self.road = self.rng.uniform(0.2, 0.8, 2) * self.width
+        self.road = (self.rng.uniform(0.2, 0.8, 2) * self.width).tolist()
         far, near = 0.03 * self.width, self.rng.uniform(0.18, 0.3) * self.width
         outline = [
             (self.road[0] - far, self.shore),
@@ -255,8 +258,8 @@ class _Painter:
         color = self._color(70, 190)
         outline = [(left, top), (left + wide, top), (left + wide, bottom), (left, bottom)]
         self._paint(outline, 'building', color, 5)
-        for x in np.arange(left + 4, left + wide - 6, 9):
-            for y in np.arange(top + 4, bottom - 6, 10):
+        for x in np.arange(left + 4, left + wide - 6, 9).tolist():
+            for y in np.arange(top + 4, bottom - 6, 10).tolist():
                 window = [(x, y), (x + 4, y), (x + 4, y + 5), (x, y + 5)]
                 self._paint(window, 'building', color * 0.5, 3)
 
@@ -327,7 +330,9 @@ class _Painter:
     def _ball(self, x: float, y: float) -> None:
         self.names.append('ball')
         radius = 0.18 * self._scale(y)
-        self._paint(_ellipse(x, y - radius, radius, radius), 'ball', self._color(), 5, instance=True)
+        self._paint(
+            _ellipse(x, y - radius, radius, radius), 'ball', self._color(), 5, instance=True
+        )
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float) -> Points:

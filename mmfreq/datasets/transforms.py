@@ -1,6 +1,5 @@
 """Transforms of data pipelines."""
 
-import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmfreq.registry import TRANSFORMS
@@ -50,7 +49,7 @@ class CheckSegMap(BaseTransform):
             offset = int(bool(results.get('reduce_zero_label')))
             raise ValueError(
                 f'label map {path} has class id {int(highest) + offset}, the highest one allowed '
-                f'is {self.num_classes - 1 + offset}; correct the file, or num_classes in the config'
+                f'is {self.num_classes - 1 + offset}; correct the file or num_classes'
             )
         return results
 

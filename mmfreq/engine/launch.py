@@ -43,7 +43,9 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
             f'--launcher {launcher} needs the environment variables {", ".join(missing)}: start '
             'the tool with tools/dist_train.sh, tools/slurm_train.sh or mpirun'
         )
-    for name, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True):
+    for name, source in zip(
+        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True
+    ):
         os.environ[name] = os.environ[source]
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_slurm_host()

@@ -36,7 +36,7 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
         """
         if prefix == '':
             backbone = getattr(module, 'backbone', None)
-            if not hasattr(backbone, 'get_layer_depth'):
+            if backbone is None or not hasattr(backbone, 'get_layer_depth'):
                 raise TypeError(
                     f'layer-wise learning-rate decay needs a backbone with get_layer_depth, and '
                     f'{type(backbone).__name__} of {type(module).__name__} has none'

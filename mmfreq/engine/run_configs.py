@@ -9,10 +9,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmfreq.utils.checkpoint import check_finite, find_state_dict, read_checkpoint
+from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 
 __all__ = [
     'add_tensorboard',
+    'check_checkpoint',
     'check_data',
     'enable_amp',
     'enable_tta',
@@ -113,8 +114,21 @@ def set_pretrained(cfg: Config, source: str | None) -> None:
     if source == 'none':
         cfg.model.backbone.init_cfg = None
         return
-    find_state_dict(read_checkpoint(source), source)
+    check_checkpoint(source)
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=source)
+
+
+def check_checkpoint(source: str) -> None:
+    """Read a checkpoint before a run begins, so that a broken one leaves nothing behind.
+
+    Args:
+        source (str): Path or http(s) address.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a whole and harmless checkpoint.
+    """
+    find_state_dict(read_checkpoint(source), source)
 
 
 def enable_amp(cfg: Config) -> None:
@@ -144,10 +158,11 @@ def enable_tta(cfg: Config) -> None:
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
         raise ValueError('--tta needs tta_model and tta_pipeline in the config')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-    cfg.model = dict(cfg.tta_model, module=cfg.model)
     if cfg.test_evaluator.get('metric') == ['bbox', 'segm']:
         print_log('mmdet merges boxes only under --tta: masks are not evaluated', 'current')
         cfg.test_evaluator.metric = 'bbox'
+        cfg.model.roi_head.update(mask_head=None, mask_roi_extractor=None)
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
 def add_tensorboard(cfg: Config) -> None:
@@ -184,7 +199,7 @@ def read_only_safe_checkpoints() -> None:
     def load(filename: str, map_location: Any) -> Any:
         checkpoint = read_checkpoint(filename, map_location)
         if isinstance(checkpoint, dict):
-            check_finite(find_state_dict(checkpoint, filename), filename)
+            find_state_dict(checkpoint, filename)  # refuses NaN
             meta = checkpoint.get('meta')
             if isinstance(meta, dict):
                 meta.pop('config', None)

@@ -47,7 +47,7 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(B, 3, H, W)`` to features ``(B, h, w, C)``."""
         x = to_channels_last(self.proj(x))
-        return x + resize_positions(self.pos_embed, x.shape[1:3])
+        return x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
 
 
 def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
@@ -60,10 +60,10 @@ def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: Position embeddings of shape ``(1, H, W, C)``.
     """
-    if positions.shape[1:3] == tuple(size):
+    if positions.shape[1:3] == size:
         return positions
     resized = nn.functional.interpolate(
-        positions.permute(0, 3, 1, 2), size=tuple(size), mode='bicubic', align_corners=False
+        positions.permute(0, 3, 1, 2), size=size, mode='bicubic', align_corners=False
     )
     return resized.permute(0, 2, 3, 1)
 

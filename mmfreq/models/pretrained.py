@@ -1,10 +1,10 @@
 """Loading pretrained weights into a backbone, with a report and without silent gaps."""
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
 
@@ -12,7 +12,7 @@ __all__ = ['Adaptable', 'load_pretrained']
 
 
 class Adaptable(Protocol):
-    """What a network offers to accept checkpoints of other layouts or sizes.
+    """What a backbone offers to accept checkpoints of other layouts or sizes.
 
     Attributes:
         optional_in_checkpoint (str): Regular expression of the names that a checkpoint may lack.
@@ -36,12 +36,18 @@ class Adaptable(Protocol):
             ValueError: If a tensor cannot be fitted; the message names it.
         """
 
+    def state_dict(self) -> dict[str, Any]:
+        """As in ``nn.Module``."""
 
-def load_pretrained(model: nn.Module, source: str) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> Any:
+        """As in ``nn.Module``."""
+
+
+def load_pretrained(model: Adaptable, source: str) -> None:
     """Load a checkpoint into a backbone and log what was loaded, resized, dropped and missing.
 
     Args:
-        model (nn.Module): A backbone that is :class:`Adaptable`.
+        model (Adaptable): A backbone.
         source (str): Path or http(s) address of the checkpoint.
 
     Raises:

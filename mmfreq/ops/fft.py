@@ -53,9 +53,7 @@ def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
     if x.is_complex():
         raise TypeError(f'rfft2 transforms real images, got a tensor of dtype {x.dtype}')
     if x.ndim < 2 or 0 in x.shape[-2:]:
-        raise ValueError(
-            f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}'
-        )
+        raise ValueError(f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}')
     with torch.autocast(x.device.type, enabled=False):
         planes = x.to(compute_dtype(x)).contiguous()
         return torch.fft.rfft2(planes, norm=norm)

@@ -33,7 +33,7 @@ def spectral_filter2d(x: Tensor, weight: Tensor) -> Tensor:
     dtype = compute_dtype(x, weight)
     height, width = x.shape[-2:]
     gain = torch.view_as_complex(weight.to(dtype).contiguous())
-    # The spectrum of x is Hermitian, so projecting the filter, which is smaller, projects the product.
+    # The spectrum of x is Hermitian, so projecting the filter, which is smaller, is enough.
     product = rfft2(x.to(dtype)) * hermitian(gain, width)
     y = inverse_of_hermitian(product, (height, width)).to(x.dtype)
     channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()

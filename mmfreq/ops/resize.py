@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.fft import compute_dtype, inverse_of_hermitian, hermitian, rfft2
+from mmfreq.ops.fft import compute_dtype, hermitian, inverse_of_hermitian, rfft2
 
 __all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter']
 
@@ -16,8 +16,8 @@ def resize_filter(
 
     * ``'interpolate'``, **faithful**: what GFNet, HorNet and DFFormer do, and what their published
       numbers were measured with. The filter is interpolated as an image, bicubic with aligned
-      corners. Along H the rows are in FFT order, so frequencies ``+f`` and ``-f`` are stretched from
-      different anchors and get different gains: a smooth low-pass is off by 0.04 to 0.57.
+      corners. Along H the rows are in FFT order, so frequencies ``+f`` and ``-f`` are stretched
+      from different anchors and get different gains: a smooth low-pass is off by 0.04 to 0.57.
     * ``'kernel'``, **correct**: the filter's impulse response, in pixels, is zero-padded or cropped
       around its centre. The response to an object stays the same on a larger map, as with the
       weights of a convolution.
@@ -74,7 +74,9 @@ def _through_kernel(weight: Tensor, old_size: tuple[int, int], new_size: tuple[i
     gain = hermitian(torch.view_as_complex(weight.contiguous()), old_size[1])
     kernel = torch.fft.fftshift(inverse_of_hermitian(gain, old_size, 'backward'), dim=(-2, -1))
     padding = []
-    for old, new in zip(reversed(old_size), reversed(new_size)):  # F.pad starts at the last axis
+    for old, new in zip(
+        reversed(old_size), reversed(new_size), strict=True
+    ):  # F.pad starts at the last axis
         before = new // 2 - old // 2  # negative values crop
         padding += [before, new - old - before]
     kernel = torch.fft.ifftshift(F.pad(kernel, padding), dim=(-2, -1))
@@ -88,7 +90,9 @@ def _in_spectrum(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int,
     weight = weight[..., :columns, :]
     top = weight[..., : (small + 1) // 2, :, :]  # frequencies 0 ... below Nyquist
     bottom = weight[..., old_height - (small - 1) // 2 :, :, :]  # the same ones, negative
-    middle = weight.new_zeros(*weight.shape[:-3], height - top.shape[-3] - bottom.shape[-3], columns, 2)
+    middle = weight.new_zeros(
+        *weight.shape[:-3], height - top.shape[-3] - bottom.shape[-3], columns, 2
+    )
     if small % 2 == 0:
         nyquist = small // 2
         gain = (weight[..., nyquist, :, :] + weight[..., old_height - nyquist, :, :]) / 2

@@ -20,7 +20,8 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
     """Read a checkpoint file with ``weights_only=True``.
 
     Besides tensors and plain containers, ``argparse.Namespace`` (released checkpoints hold their
-    training arguments) and the log buffers and numpy scalars of MMEngine's checkpoints are accepted.
+    training arguments) and the log buffers and numpy scalars of MMEngine's checkpoints are
+    accepted.
 
     Args:
         source (str | Path): A path, or an http(s) address. A download is kept in the folder of
@@ -107,19 +108,19 @@ def _allowed_types() -> list[Any]:
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
-    # MMEngine stores its log history and a few numpy scalars beside the weights.
-    dtypes = [type(np.dtype(t)) for t in (np.float32, np.float64, np.int32, np.int64, np.uint32)]
-    multiarray = np._core.multiarray
-    rebuild = [multiarray._reconstruct, multiarray.scalar, np.ndarray, np.dtype]
-
     def history_method(owner: object, name: str) -> Any:
         # Stands in for getattr, by which a pickled log buffer names its own methods.
         if owner is not HistoryBuffer or name.startswith('_'):
             raise pickle.UnpicklingError(f'attribute {name} of {owner} is not allowed')
         return getattr(HistoryBuffer, name)
 
-    stand_ins = [(history_method, 'builtins.getattr')]
-    return [argparse.Namespace, HistoryBuffer, *rebuild, *dtypes, *stand_ins]
+    # MMEngine stores its log history and a few numpy values beside the weights.
+    dtypes = [type(np.dtype(t)) for t in (np.float32, np.float64, np.int32, np.int64, np.uint32)]
+    rebuilders: list[Any] = [np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]]
+    renamed = [(f, f'numpy.core.multiarray.{f.__name__}') for f in rebuilders]  # of numpy 1
+    stand_ins = [(history_method, 'builtins.getattr'), *renamed]
+    plain = [argparse.Namespace, HistoryBuffer, np.ndarray, np.dtype]
+    return [*plain, *rebuilders, *dtypes, *stand_ins]
 
 
 def _refusal(path: Path) -> str:
@@ -133,9 +134,9 @@ def _refusal(path: Path) -> str:
             'data; get it again, or save its weights alone'
         )
     return (
-        f'checkpoint {path} is refused: besides weights it holds {enumerate_names(sorted(found))}, and '
-        'loading such objects can run code. If you trust its author, load it yourself, save its '
-        'weights alone (torch.save(checkpoint["model"], ...)) and use that file'
+        f'checkpoint {path} is refused: besides weights it holds {enumerate_names(sorted(found))}, '
+        'and loading such objects can run code. If you trust its author, load it yourself, save '
+        'its weights alone (torch.save(checkpoint["model"], ...)) and use that file'
     )
 
 

@@ -74,11 +74,15 @@ def test_every_valid_label_passes(dataset):
 
 
 @pytest.mark.parametrize('dataset', ['mmdet'], indirect=True)
-@pytest.mark.parametrize('content', ['not JSON', '', '[1, 2]', '{"images": []}', '{"images": [{}]}'])
+@pytest.mark.parametrize(
+    'content', ['not JSON', '', '[1, 2]', '{"images": []}', '{"images": [{}]}']
+)
 def test_wrong_annotation_file(dataset, content):
     root, build = dataset
     (root / 'annotations/instances_train2017.json').write_text(content)
-    with pytest.raises(ValueError, match=r'instances_train2017\.json does not hold COCO annotations'):
+    with pytest.raises(
+        ValueError, match=r'instances_train2017\.json does not hold COCO annotations'
+    ):
         build()
 
 

@@ -55,7 +55,7 @@ def test_coco_masks_agree_with_the_label_maps(mini_data):
         mask = coco.annToMask(annotation).astype(bool)
         assert (labels[mask] == ADE_IDS[ade[category]]).mean() > 0.8
         x, y, w, h = annotation['bbox']
-        assert 0 <= x and x + w <= 128 and 0 <= y and y + h <= 96 and w * h >= annotation['area']
+        assert x >= 0 and x + w <= 128 and y >= 0 and y + h <= 96 and w * h >= annotation['area']
 
 
 def test_best_constant_miou(tmp_path):
@@ -72,7 +72,9 @@ def test_a_constant_scores_badly_and_colour_does_not_tell_the_class():
     assert np.bincount(labels.ravel()).max() / labels.size < 0.45
     colors = {}
     for name in ('grass', 'tree', 'sky', 'sea'):
-        pixels = [s.image[s.labels == ADE_IDS[name]].mean(0) for s in scenes if ADE_IDS[name] in s.labels]
+        pixels = [
+            s.image[s.labels == ADE_IDS[name]].mean(0) for s in scenes if ADE_IDS[name] in s.labels
+        ]
         colors[name] = np.array(pixels)
     for one, other in (('grass', 'tree'), ('sky', 'sea')):
         between = np.abs(colors[one].mean(0) - colors[other].mean(0))

@@ -20,9 +20,7 @@ def test_missing_launcher_is_explained(launcher, monkeypatch):
     [
         dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0'),
         dict(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_LOCALID='0', SLURM_JOB_NODELIST='n1'),
-        dict(
-            OMPI_COMM_WORLD_RANK='0', OMPI_COMM_WORLD_SIZE='1', OMPI_COMM_WORLD_LOCAL_RANK='0'
-        ),
+        dict(OMPI_COMM_WORLD_RANK='0', OMPI_COMM_WORLD_SIZE='1', OMPI_COMM_WORLD_LOCAL_RANK='0'),
     ],
     ids=LAUNCHERS[1:],
 )

@@ -46,7 +46,11 @@ def test_learning_rates(scope):
     }.items():
         assert found[name]['lr'] == pytest.approx(0.5**exponent), name
     assert found['head.weight']['weight_decay'] == 0.1
-    for name in ('head.bias', 'backbone.norm0.weight', 'backbone.stages.0.blocks.0.layer_scale.weight'):
+    for name in (
+        'head.bias',
+        'backbone.norm0.weight',
+        'backbone.stages.0.blocks.0.layer_scale.weight',
+    ):
         assert found[name]['weight_decay'] == 0.0
 
 

@@ -17,7 +17,9 @@ def strings(node):
             yield from strings(child)
 
 
-@pytest.mark.parametrize(('path', 'old'), [(ADE, 'data/ade/ADEChallengeData2016'), (COCO, 'data/coco')])
+@pytest.mark.parametrize(
+    ('path', 'old'), [(ADE, 'data/ade/ADEChallengeData2016'), (COCO, 'data/coco')]
+)
 @pytest.mark.parametrize('root', ['/new/place', '/new/place/'])
 def test_data_root_is_replaced_everywhere(path, old, root):
     cfg = Config.fromfile(path)
@@ -36,7 +38,12 @@ def test_missing_data_is_explained_in_one_message(path):
         run_configs.read_config(path, None, None, '/nowhere')
     message = str(error.value)
     assert '/nowhere does not exist' in message
-    for help_text in ('ADEChallengeData2016.zip', 'train2017', '--data-root', 'render_mini_data.py'):
+    for help_text in (
+        'ADEChallengeData2016.zip',
+        'train2017',
+        '--data-root',
+        'render_mini_data.py',
+    ):
         assert help_text in message
 
 

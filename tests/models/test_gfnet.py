@@ -146,7 +146,9 @@ def test_init_weights():
     model.init_weights()
     weight = model.stages[3].blocks[0].mlp.fc1.weight.detach()
     assert weight.std() == pytest.approx(0.02, rel=0.2)
-    assert model.stages[0].blocks[0].token_mixer.weight.detach().std() == pytest.approx(0.02, rel=0.2)
+    assert model.stages[0].blocks[0].token_mixer.weight.detach().std() == pytest.approx(
+        0.02, rel=0.2
+    )
     assert not model.stages[0].blocks[0].mlp.fc1.bias.any()
 
 

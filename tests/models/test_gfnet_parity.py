@@ -96,7 +96,9 @@ def test_forward_at_another_size_resizes_like_the_fine_tuning(shared, reference,
     loaded_at_224 = case.build(torch.float64, out_norm=None)
     assert loaded_at_224.resize_mode == 'interpolate'
     with torch.no_grad():
-        pairs = zip(loaded_at_384(case.images.double()), loaded_at_224(case.images.double()))
+        pairs = zip(
+            loaded_at_384(case.images.double()), loaded_at_224(case.images.double()), strict=True
+        )
         for first, second in pairs:
             # Weights are resized in fp32 when they are loaded and in fp64 when the model runs.
             torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)

@@ -57,7 +57,9 @@ def log(caplog):
 def test_released_checkpoint_loads_as_it_is(source, tmp_path, nest, prefix):
     state = {f'{prefix}{name}': tensor for name, tensor in released(source).items()}
     args = argparse.Namespace(lr=0.1)
-    torch.save({**nest(state), 'args': args} if 'model' in nest({}) else nest(state), tmp_path / 'a')
+    torch.save(
+        {**nest(state), 'args': args} if 'model' in nest({}) else nest(state), tmp_path / 'a'
+    )
     model = build(tmp_path / 'a', out_norm=None)
     model.init_weights()
     expected = source.state_dict()

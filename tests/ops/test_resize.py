@@ -115,7 +115,7 @@ def test_keeps_dtype_and_returns_the_weight_itself_at_its_size(mode):
 
 def test_wrong_arguments_are_named():
     weight = torch.zeros(2, 6, 4, 2)
-    with pytest.raises(ValueError, match="'interpolate', 'kernel', 'spectrum'.*got 'bilinear'"):
+    with pytest.raises(ValueError, match=r"'interpolate', 'kernel', 'spectrum'.*got 'bilinear'"):
         resize_filter(weight, (6, 6), (8, 8), 'bilinear')
     with pytest.raises(ValueError, match=r'\(6, 5, 2\), got \(2, 6, 4, 2\)'):
         resize_filter(weight, (6, 8), (8, 8), 'kernel')

@@ -88,7 +88,11 @@ def test_broken_numbers_are_named(value):
 
 
 def test_only_the_backbone_of_a_whole_model_is_taken():
-    state = {'backbone.a': torch.ones(1), 'decode_head.a': torch.zeros(1), 'backbone.b.c': torch.ones(2)}
+    state = {
+        'backbone.a': torch.ones(1),
+        'decode_head.a': torch.zeros(1),
+        'backbone.b.c': torch.ones(2),
+    }
     assert list(find_state_dict({'state_dict': state, 'meta': {}}, 'x.pth')) == ['a', 'b.c']
 
 

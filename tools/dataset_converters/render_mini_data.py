@@ -7,6 +7,7 @@ from mmfreq.datasets.mini import best_constant_miou, render_mini_data
 
 
 def main() -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: python tools/dataset_converters/render_mini_data.py data/mini --train 80',

@@ -1,4 +1,5 @@
-# UperNet (arXiv 1807.10221) with an auxiliary FCN head; channels and crop size come from other files.
+# UperNet (arXiv 1807.10221) with an auxiliary FCN head; channels and crop size come
+# from other files.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',

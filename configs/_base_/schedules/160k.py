@@ -1,6 +1,6 @@
-# UperNet, 160k iterations: the recipe of HorNet-GF (arXiv 2207.14284, by the authors of GFNet, their
-# only public dense-prediction recipe for global filters). AdamW, gradient clipping, linear warm-up,
-# poly decay of power 1. Configs add layer-wise learning-rate decay.
+# UperNet, 160k iterations: the recipe of HorNet-GF (arXiv 2207.14284, by the authors of GFNet,
+# their only public dense-prediction recipe for global filters). AdamW, gradient clipping, linear
+# warm-up, poly decay of power 1. Configs add layer-wise learning-rate decay.
 _base_ = '../default_runtime.py'
 optim_wrapper = dict(
     type='OptimWrapper',  # AmpOptimWrapper with --amp

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 import torch
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
@@ -17,7 +18,6 @@ from mmfreq.models.backbones.metaformer import (
 )
 from mmfreq.models.layers import PatchEmbed, resize_positions
 from mmfreq.models.mixers import GlobalFilter
-from mmfreq.models.pretrained import load_pretrained
 from mmfreq.ops import RESIZE_MODES, resize_filter
 from mmfreq.ops.resize import check_resize_mode
 from mmfreq.registry import MODELS
@@ -29,10 +29,11 @@ __all__ = ['GFNet']
 class GFNet(MetaFormer):
     """Global Filter Network as a backbone for classification and dense prediction.
 
-    After `GFNet <https://github.com/raoyongming/GFNet>`_ (``gfnet.py``, ``main_gfnet.py``), which is
-    for square images of one size and returns no feature maps. Here images have any size: filters and
-    positions are stored for ``img_size`` and resized to what an image needs. Images that the stride
-    does not divide are zero-padded, so a map at stride ``s`` has ``ceil(size / s)`` rows and columns.
+    After `GFNet <https://github.com/raoyongming/GFNet>`_ (``gfnet.py``, ``main_gfnet.py``), which
+    is for square images of one size and returns no feature maps. Here images have any size: filters
+    and positions are stored for ``img_size`` and resized to what an image needs. Images that the
+    stride does not divide are zero-padded, so a map at stride ``s`` has ``ceil(size / s)`` rows and
+    columns.
 
     ====  =============================  ==================  ====================  ==========
     arch  ``embed_dims``                 ``depths``          strides               parameters
@@ -64,22 +65,22 @@ class GFNet(MetaFormer):
             That choice is stored in the ``state_dict``; an explicit one always wins.
         drop_path_rate (float): Stochastic-depth rate of the last block. The originals trained with
             0, 0, 0.15, 0.25 (ti, xs, s, b) and 0.1, 0.2, 0.4 (h-ti, h-s, h-b). Defaults to 0.
-        frozen_stages (int): -1 freezes nothing, 0 the patch embedding with the positions, ``n`` also
-            the first ``n`` stages. Defaults to -1.
+        frozen_stages (int): -1 freezes nothing, 0 the patch embedding with the positions, ``n``
+            also the first ``n`` stages. Defaults to -1.
         with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
-        norm_eval (bool): Keep batch norms in eval mode while training; of use only with a batch norm
-            as ``out_norm``. Defaults to False.
+        norm_eval (bool): Keep batch norms in eval mode while training; of use only with a batch
+            norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output, ``dict(type='LN')``, ``dict(type='SyncBN')``
             and so on. None returns raw features. Defaults to a layer norm with eps 1e-6.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
-            checkpoint=...)`` takes released GFNet files as they are and checkpoints of this library.
-            Defaults to None: linear layers from a truncated normal distribution.
+            checkpoint=...)`` takes released GFNet files as they are and checkpoints of this
+            library. Defaults to None: linear layers from a truncated normal distribution.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
-    arch_settings = {
+    arch_settings: ClassVar[dict[str, dict]] = {
         'ti': dict(patch_size=16, embed_dims=(256,), depths=(12,)),
         'xs': dict(patch_size=16, embed_dims=(384,), depths=(12,)),
         's': dict(patch_size=16, embed_dims=(384,), depths=(19,)),
@@ -103,9 +104,6 @@ class GFNet(MetaFormer):
             layer_scale_init=1e-6,
         ),
     }
-
-    # The original has one norm, behind the last stage; norms of other outputs start fresh.
-    optional_in_checkpoint = r'norm\d+\.'
 
     def __init__(
         self,
@@ -171,17 +169,6 @@ class GFNet(MetaFormer):
         for module in self.modules():
             if isinstance(module, GlobalFilter):
                 module.resize_mode = mode
-
-    def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says; pretrained weights go through :func:`load_pretrained`."""
-        cfgs = [self.init_cfg] if isinstance(self.init_cfg, dict) else list(self.init_cfg or [])
-        pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
-        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
-        self.init_cfg = others or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
-        super().init_weights()
-        self.init_cfg = cfgs or None
-        for cfg in pretrained:
-            load_pretrained(self, cfg['checkpoint'])
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

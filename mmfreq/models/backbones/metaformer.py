@@ -1,7 +1,7 @@
 """Skeleton of the backbones: stages of blocks with the token mixer as an argument.
 
-Features are channels-last, ``(B, H, W, C)``, inside the stages: norms and linear layers then work on
-contiguous memory. Outputs are ``(B, C, H, W)``.
+Features are channels-last, ``(B, H, W, C)``, inside the stages: norms and linear layers then work
+on contiguous memory. Outputs are ``(B, C, H, W)``.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmfreq.models.layers import Mlp, to_channels_first, to_channels_last
+from mmfreq.models.pretrained import load_pretrained
 
-__all__ = ['LAYER_NORM', 'MetaFormer', 'MetaFormerBlock', 'MetaFormerStage', 'pyramid_sizes', 'resolve_out_indices']
+__all__ = [
+    'LAYER_NORM',
+    'MetaFormer',
+    'MetaFormerBlock',
+    'MetaFormerStage',
+    'pyramid_sizes',
+    'resolve_out_indices',
+]
 
 LAYER_NORM = dict(type='LN', eps=1e-6)
 
@@ -118,6 +126,9 @@ class MetaFormer(BaseModule):
         ValueError: If an argument is out of range; the message names it.
     """
 
+    # Classifiers have one norm, behind the last stage; norms of other outputs start fresh.
+    optional_in_checkpoint = r'norm\d+\.'
+
     def __init__(
         self,
         *,
@@ -138,6 +149,7 @@ class MetaFormer(BaseModule):
         init_cfg: dict | list[dict] | None,
     ) -> None:
         super().__init__(init_cfg)
+        self.init_cfg: dict | list[dict] | None
         num_stages = out_indices[-1] + 1
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
@@ -156,7 +168,7 @@ class MetaFormer(BaseModule):
         last_block = max(sum(depths) - 1, 1)
         drop_paths = (drop_path_rate * i / last_block for i in range(sum(depths)))
         self.stages = nn.ModuleList()
-        for i, (dim, depth) in enumerate(zip(self.embed_dims, self.depths)):
+        for i, (dim, depth) in enumerate(zip(self.embed_dims, self.depths, strict=True)):
             halve = downsample(self.embed_dims[i - 1], dim) if i in downsample_stages else None
             blocks = [
                 MetaFormerBlock(
@@ -223,6 +235,24 @@ class MetaFormer(BaseModule):
             return num_layers - 1, num_layers
         block = int(parts[3]) if parts[2] == 'blocks' else 0  # a downsampling joins the first block
         return sum(self.depths[: int(parts[1])]) + block + 1, num_layers
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says; pretrained weights load by :func:`load_pretrained`."""
+        given = self.init_cfg
+        cfgs = [given] if isinstance(given, dict) else given or []
+        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        self.init_cfg = others or [dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)]
+        super().init_weights()
+        self.init_cfg = given
+        for cfg in cfgs:
+            if cfg['type'] == 'Pretrained':
+                load_pretrained(self, cfg['checkpoint'])
+
+    def adapt_checkpoint(
+        self, state_dict: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Fit a file's tensors to this network, see :class:`mmfreq.models.pretrained.Adaptable`."""
+        return state_dict, []
 
     def train(self, mode: bool = True) -> 'MetaFormer':
         """Switch to training or evaluation; frozen stages stay in evaluation."""

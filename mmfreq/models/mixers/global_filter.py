@@ -48,7 +48,7 @@ class GlobalFilter(nn.Module):
         Returns:
             Tensor: Filtered features, same shape and dtype.
         """
-        weight = self.filter_for(x.shape[1:3])
+        weight = self.filter_for((x.shape[1], x.shape[2]))
         return spectral_filter2d(x.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
 
     def filter_for(self, size: tuple[int, int]) -> Tensor:
@@ -60,12 +60,11 @@ class GlobalFilter(nn.Module):
         Returns:
             Tensor: Filter of shape ``(C, H, W // 2 + 1, 2)``.
         """
-        height, width = size
-        if (height, width) == self.size:
+        if size == self.size:
             return self.weight
         if self.training or torch.is_grad_enabled():
-            return resize_filter(self.weight, self.size, (height, width), self.resize_mode)
-        return self._cache.get(self.weight, self.size, (height, width), self.resize_mode)
+            return resize_filter(self.weight, self.size, size, self.resize_mode)
+        return self._cache.get(self.weight, self.size, size, self.resize_mode)
 
     def train(self, mode: bool = True) -> 'GlobalFilter':
         """Switch between training and evaluation; training holds no resized filters."""
@@ -81,9 +80,9 @@ class GlobalFilter(nn.Module):
 class _ResizedFilters:
     """Resized filters of one layer by size, valid for one value of the layer's weight.
 
-    The weight is compared by value with a copy of it. Version counters would be cheaper, but they do
-    not see a write through ``.data``, which is how MMEngine's EMAHook swaps weights in and out. The
-    comparison costs less than one percent of a forward pass.
+    The weight is compared by value with a copy of it. Version counters would be cheaper, but they
+    do not see a write through ``.data``, which is how MMEngine's EMAHook swaps weights in and out.
+    The comparison costs less than one percent of a forward pass.
     """
 
     def __init__(self) -> None:

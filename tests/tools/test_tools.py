@@ -1,0 +1,315 @@
+"""Every tool as a user runs it, in a process of its own."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mmfreq.models import GFNet
+
+ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
+LOADERS = [
+    f'{split}_dataloader.{option}'
+    for split in ('train', 'val', 'test')
+    for option in ('num_workers=0', 'persistent_workers=False')
+]
+SMALL_ADE = [
+    *LOADERS,
+    'model.data_preprocessor.size=(64,64)',
+    'model.backbone.img_size=64',
+    'model.test_cfg.crop_size=(64,64)',
+    'model.test_cfg.stride=(64,64)',
+    'model.decode_head.channels=32',
+    'train_dataloader.dataset.pipeline.3.scale=(128,96)',
+    'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
+    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'train_cfg.max_iters=2',
+    'param_scheduler.0.end=1',
+    'param_scheduler.1.begin=1',
+    'default_hooks.logger.interval=1',
+    'custom_hooks.0.interval=1',
+]
+SMALL_COCO = [
+    *LOADERS,
+    'train_dataloader.dataset.pipeline.2.scale=(128,96)',
+    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'model.train_cfg.rpn_proposal.max_per_img=50',
+    'model.test_cfg.rpn.max_per_img=50',
+    'model.test_cfg.rcnn.score_thr=0.0',  # so that an untrained detector finds something
+    'train_cfg.max_epochs=1',
+    'default_hooks.logger.interval=1',
+]
+
+
+def run(*command, check=True, **env):
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHON': sys.executable, **env},
+    )
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def python(*command, **kwargs):
+    return run(sys.executable, *command, **kwargs)
+
+
+def output(done):
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory):
+    """A backbone's checkpoint."""
+    path = tmp_path_factory.mktemp('pretrained') / 'h-ti.pth'
+    torch.save({'model': GFNet(arch='h-ti', img_size=32, out_norm=None).state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def segmentor(mini_data, pretrained, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('segmentor')
+    options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', work_dir]
+    done = python(
+        *('tools/train.py', ADE, *options, '--pretrained', pretrained, '--tensorboard'),
+        *('--cfg-options', *SMALL_ADE),
+    )
+    return work_dir, options, output(done)
+
+
+@pytest.fixture(scope='module')
+def detector(mini_data, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('detector')
+    options = ['--data-root', mini_data / 'coco', '--work-dir', work_dir]
+    done = python('tools/train.py', COCO, *options, '--cfg-options', *SMALL_COCO)
+    return work_dir, options, output(done)
+
+
+def test_train_segmentor(segmentor, pretrained):
+    work_dir, _, log = segmentor
+    assert re.search(r'Iter\(train\) \[2/2\].*eta:.*loss: ', log)
+    assert re.search(r'Iter\(val\) \[4/4\].*mIoU: ', log)
+    assert f'GFNet: loaded 200 of 208 tensors from {pretrained}' in log
+    assert 'the learning rate is made for batches of 16, this run has 2' in log
+    assert (work_dir / 'iter_2.pth').is_file()
+    assert list(work_dir.glob('*/vis_data/events.out.tfevents.*'))
+    pictures = list(work_dir.glob('*/vis_data/vis_image/val_*.png'))
+    assert cv2.imread(str(pictures[0])).shape == (96, 256, 3)  # ground truth beside prediction
+
+
+@pytest.mark.parametrize('resume', ['auto', 'PATH'])
+def test_resume(segmentor, resume):
+    work_dir, options, _ = segmentor
+    path = [] if resume == 'auto' else [work_dir / 'iter_2.pth']
+    last = 3 if resume == 'auto' else 4
+    log = output(
+        python(
+            *('tools/train.py', ADE, *options, '--resume', *path),
+            *('--cfg-options', *SMALL_ADE, f'train_cfg.max_iters={last}'),
+        )
+    )
+    assert re.search(rf'Iter\(train\) \[3/{last}\]', log)
+    assert not re.search(r'Iter\(train\) \[[12]/', log)
+    assert (work_dir / f'iter_{last}.pth').is_file()
+
+
+def test_test_segmentor(segmentor, tmp_path):
+    work_dir, options, _ = segmentor
+    done = python(
+        *('tools/test.py', ADE, work_dir / 'iter_2.pth', *options, '--out', tmp_path / 'maps'),
+        *('--show-dir', tmp_path / 'pictures', '--cfg-options', *SMALL_ADE),
+    )
+    assert re.search(r'Iter\(test\) \[4/4\].*mIoU: ', output(done))
+    maps = sorted((tmp_path / 'maps').iterdir())
+    labels = cv2.imread(str(maps[0]), cv2.IMREAD_UNCHANGED)
+    assert len(maps) == 4 and labels.shape == (96, 128)
+    assert labels.min() >= 1 and labels.max() <= 150
+    assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 4
+
+
+def test_test_time_augmentation_of_the_segmentor(segmentor):
+    work_dir, options, _ = segmentor
+    done = python(
+        *('tools/test.py', ADE, work_dir / 'iter_2.pth', *options, '--tta'),
+        *('--cfg-options', *SMALL_ADE, 'test_dataloader.dataset.indices=1'),
+    )
+    assert re.search(r'Iter\(test\) \[1/1\].*mIoU: ', output(done))
+
+
+def test_train_detector(detector):
+    work_dir, _, log = detector
+    assert re.search(r'Epoch\(train\) \[1\]\[4/4\].*eta:.*loss_mask: ', log)
+    assert 'coco/bbox_mAP: ' in log and 'coco/segm_mAP: ' in log
+    assert (work_dir / 'epoch_1.pth').is_file()
+    assert 'the backbone starts from scratch; see --pretrained' in log
+
+
+def test_test_detector(detector, tmp_path):
+    work_dir, options, _ = detector
+    done = python(
+        *('tools/test.py', COCO, work_dir / 'epoch_1.pth', *options),
+        *('--out', tmp_path / 'results.pkl', '--show-dir', tmp_path / 'pictures'),
+        *('--cfg-options', *SMALL_COCO),
+    )
+    assert 'coco/segm_mAP: ' in output(done)
+    assert len(pickle.loads((tmp_path / 'results.pkl').read_bytes())) == 4
+    pictures = list((tmp_path / 'pictures').rglob('*.jpg'))
+    assert len(pictures) == 4
+    assert cv2.imread(str(pictures[0])).shape == (96, 256, 3)
+
+
+def test_test_time_augmentation_of_the_detector(detector):
+    work_dir, options, _ = detector
+    done = python(
+        *('tools/test.py', COCO, work_dir / 'epoch_1.pth', *options, '--tta'),
+        *('--cfg-options', *SMALL_COCO, 'test_dataloader.dataset.indices=1'),
+    )
+    assert 'masks are not evaluated' in output(done)
+    assert 'coco/bbox_mAP: ' in output(done) and 'coco/segm_mAP: ' not in output(done)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='two processes need two GPUs then')
+def test_two_processes(mini_data, tmp_path, unused_port):
+    options = ['--data-root', mini_data / 'coco', '--work-dir', tmp_path]
+    env = dict(MASTER_PORT=str(unused_port), OMP_NUM_THREADS='1')
+    done = run(
+        *('bash', 'tools/dist_train.sh', COCO, 2, *options, '--cfg-options', *SMALL_COCO), **env
+    )
+    assert re.search(r'Epoch\(train\) \[1\]\[2/2\]', output(done))  # half of the batches each
+    assert 'coco/segm_mAP: ' in output(done)
+    done = run(
+        *('bash', 'tools/dist_test.sh', COCO, tmp_path / 'epoch_1.pth', 2, *options),
+        *('--cfg-options', *SMALL_COCO),
+        **env,
+    )
+    assert 'coco/segm_mAP: ' in output(done)
+
+
+FAKE_SRUN = """#!/usr/bin/env bash
+echo "srun $*"
+while [ "$1" != "$PYTHON" ]; do shift; done
+SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_LOCALID=0 SLURM_JOB_NODELIST=n1 exec "$@"
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the stand-in asks for no GPU')
+def test_slurm_scripts_with_a_stand_in_for_srun(mini_data, tmp_path, unused_port):
+    (tmp_path / 'srun').write_text(FAKE_SRUN)
+    (tmp_path / 'srun').chmod(0o755)
+    env = dict(
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(unused_port),
+        GPUS='1',
+        SRUN_ARGS='--exclusive --time=10',
+    )
+    options = ['--data-root', mini_data / 'coco', '--cfg-options', *SMALL_COCO]
+    work_dir = tmp_path / 'run'
+    log = output(
+        run('bash', 'tools/slurm_train.sh', 'part', 'job', COCO, work_dir, *options, **env)
+    )
+    line = next(line for line in log.splitlines() if line.startswith('srun'))
+    for part in ('--partition part', '--job-name job', '--gres=gpu:1', '--exclusive --time=10'):
+        assert part in line
+    assert (work_dir / 'epoch_1.pth').is_file()
+    checkpoint = work_dir / 'epoch_1.pth'
+    options += [f'work_dir={work_dir}']
+    log = output(
+        run('bash', 'tools/slurm_test.sh', 'p', 'j', COCO, checkpoint, *options, GRES='', **env)
+    )
+    assert '--gres' not in log and 'coco/segm_mAP: ' in log
+
+
+@pytest.mark.parametrize(
+    'tool', ['train.py', 'test.py', 'demo.py', 'dataset_converters/render_mini_data.py']
+)
+def test_help_has_an_example(tool):
+    done = python(f'tools/{tool}', '--help')
+    assert re.search(rf'example:\s+python tools/{tool}', done.stdout)
+
+
+@pytest.mark.parametrize('tool', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_scripts_explain_themselves(tool):
+    assert f'bash tools/{tool}.sh' in run('bash', f'tools/{tool}.sh', '--help').stdout
+    assert run('bash', f'tools/{tool}.sh', check=False).returncode == 2
+
+
+def test_render_mini_data(tmp_path):
+    size = ('--train', 2, '--val', 1, '--size', 64, 80)
+    command = ('tools/dataset_converters/render_mini_data.py', tmp_path / 'mini', *size)
+    done = python(*command)
+    assert re.search(r'best constant prediction: \d+\.\d\d mIoU', done.stdout)
+    assert len(list((tmp_path / 'mini/coco/train2017').iterdir())) == 2
+    again = python(*command, check=False)
+    assert again.returncode == 1 and 'exists; remove it' in again.stderr
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--data-root', '/nowhere'], 'data not found: /nowhere does not exist'),
+        (['--cfg-options', 'model.backbone.arch=h-xl'], "arch must be one of .*, got 'h-xl'"),
+        (['--cfg-options', 'model.backbone.out_indices=(0,7)'], 'out_indices must be in'),
+    ],
+)
+def test_wrong_input_ends_in_one_message(mini_data, pretrained, tmp_path, tool, options, message):
+    root = ['--data-root', mini_data / 'ADEChallengeData2016']
+    checkpoint = [pretrained] if tool == 'test' else []
+    work_dir = ['--work-dir', tmp_path / 'run']
+    done = python(f'tools/{tool}.py', ADE, *checkpoint, *root, *work_dir, *options, check=False)
+    assert done.returncode == 1
+    assert re.search(rf'^error: .*{message}', done.stderr, re.M)
+    assert 'Traceback' not in done.stderr
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+@pytest.mark.parametrize('kind', ['missing', 'truncated', 'nan'])
+@pytest.mark.parametrize('option', ['--pretrained', '--resume', 'test'])
+def test_wrong_checkpoints_end_in_one_message(mini_data, tmp_path, kind, option):
+    path = tmp_path / 'bad.pth'
+    if kind != 'missing':
+        torch.save({'state_dict': {'weight': torch.tensor(np.full((100, 100), np.nan))}}, path)
+    if kind == 'truncated':
+        path.write_bytes(path.read_bytes()[:5000])
+    options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', tmp_path / 'run']
+    if option == 'test':
+        command = ['tools/test.py', ADE, path, *options]
+    else:
+        command = ['tools/train.py', ADE, *options, option, path]
+    done = python(*command, '--cfg-options', *SMALL_ADE, check=False)
+    message = {'missing': 'no such|does not exist', 'truncated': 'truncated', 'nan': 'NaN'}[kind]
+    assert done.returncode == 1
+    assert re.search(rf'^error: .*bad\.pth.*({message})', done.stderr, re.M), output(done)[-2000:]
+    assert 'Traceback' not in done.stderr
+    assert [p.name for p in tmp_path.rglob('*.pth')] == ([] if kind == 'missing' else ['bad.pth'])
+
+
+def test_wrong_label_map_stops_the_training(mini_data, tmp_path):
+    root = tmp_path / 'ade'
+    (root / 'images').mkdir(parents=True)
+    (root / 'images/training').symlink_to(mini_data / 'ADEChallengeData2016/images/training')
+    (root / 'images/validation').symlink_to(mini_data / 'ADEChallengeData2016/images/validation')
+    (root / 'annotations/training').mkdir(parents=True)
+    (root / 'annotations/validation').mkdir()
+    for i in range(1, 9):
+        path = root / f'annotations/training/{i:06d}.png'
+        cv2.imwrite(str(path), np.full((96, 128), 177, np.uint8))
+    options = ['--data-root', root, '--work-dir', tmp_path / 'run', '--cfg-options', *SMALL_ADE]
+    done = python('tools/train.py', ADE, *options, check=False)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(r'\d{6}\.png has class id 177, the highest one allowed is 150', last)
+    assert not list(Path(tmp_path / 'run').glob('*.pth'))

@@ -46,7 +46,11 @@ step 'torch and build tools (several GB, some minutes)'
 # for another torch to a new environment, where it fails with an undefined symbol.
 key=$(.venv/bin/python - <<'END'
 import sys, torch
-device = 'cuda' if torch.cuda.is_available() else 'cpu'
+from torch.utils.cpp_extension import CUDA_HOME
+device = 'cuda' if torch.cuda.is_available() and CUDA_HOME else 'cpu'
+if torch.cuda.is_available() and not CUDA_HOME:
+    print('setup: no nvcc, so mmcv gets CPU operators only: detectors need the CUDA toolkit of '
+          f'torch, {torch.version.cuda}, to run on the GPU', file=sys.stderr)
 print(f'torch{torch.__version__}-cp{sys.version_info.major}{sys.version_info.minor}-{device}')
 END
 )
@@ -59,7 +63,9 @@ if [ -z "$wheel" ]; then
     building=$(mktemp -d "$wheels/.building.XXXXXX")
     trap 'rm -rf "$building"' EXIT
     # In build isolation mmcv sees no torch and silently leaves its operators out.
-    MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} "${PIP[@]}" wheel --no-cache-dir --no-deps \
+    build=(env MMCV_WITH_OPS=1 "MAX_JOBS=${MAX_JOBS:-$(nproc)}")
+    [ "${key##*-}" = cuda ] || build+=(CUDA_VISIBLE_DEVICES=)
+    "${build[@]}" "${PIP[@]}" wheel --no-cache-dir --no-deps \
         --no-build-isolation --wheel-dir "$building" "$mmcv" \
         || fail "mmcv's operators could not be built, see the compiler's messages above"
     mv "$building"/*.whl "$wheels/"

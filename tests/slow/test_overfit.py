@@ -1,0 +1,68 @@
+"""GFNet-H-Ti with Semantic FPN learns eight real ADE20K images by heart.
+
+    python -m pytest -m slow tests/slow/test_overfit.py -s
+
+A segmentor that cannot do this has a fault in its gradients, its data or its metric. The images are
+the first eight of the training split of the small set that MMFREQ_SHARED points to.
+"""
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+NUM_IMAGES, MAX_ITERS, EVERY, SIDE = 8, 400, 50, 256
+
+
+def overfit_config(root, work_dir):
+    cfg = Config.fromfile('configs/fpn_gfnet_h_ti_ade20k.py')
+    cfg.work_dir = str(work_dir)
+    # No augmentation: the same eight images again and again.
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='mmfreq.CheckSegMap', num_classes=150),
+        dict(type='Resize', scale=(SIDE, SIDE)),
+        dict(type='PackSegInputs'),
+    ]
+    cfg.val_dataloader.dataset.data_prefix = cfg.train_dataloader.dataset.data_prefix
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.update(data_root=str(root), pipeline=pipeline, indices=NUM_IMAGES)
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.model.data_preprocessor.size = (SIDE, SIDE)
+    cfg.model.backbone.update(img_size=SIDE, drop_path_rate=0.0)
+    cfg.model.decode_head.dropout_ratio = 0.0
+    cfg.optim_wrapper.optimizer.lr = 1e-3
+    cfg.optim_wrapper.clip_grad = dict(max_norm=1.0)
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),
+        dict(type='PolyLR', power=0.9, begin=20, end=MAX_ITERS, by_epoch=False),
+    ]
+    cfg.train_cfg.update(max_iters=MAX_ITERS, val_interval=EVERY)
+    cfg.default_hooks.checkpoint.update(interval=MAX_ITERS, save_best=None)
+    cfg.custom_hooks = []
+    cfg.randomness = dict(seed=0)
+    return cfg
+
+
+@pytest.mark.slow
+def test_overfit(shared, tmp_path, monkeypatch):
+    curve = []
+    root = shared / 'data/ade20k_mini/ADEChallengeData2016'
+    runner = Runner.from_cfg(overfit_config(root, tmp_path))
+    call_hook = runner.call_hook
+
+    def record(name, **kwargs):
+        call_hook(name, **kwargs)
+        if name == 'after_val_epoch':
+            curve.append((runner.iter, round(float(kwargs['metrics']['mIoU']), 2)))
+            print('iteration, training mIoU:', curve[-1], flush=True)
+
+    monkeypatch.setattr(runner, 'call_hook', record)
+    try:
+        runner.train()
+    finally:
+        DefaultScope._instance_dict.clear()
+    assert curve[-1][0] == MAX_ITERS
+    assert curve[-1][1] > 60, curve

@@ -16,7 +16,6 @@ from mmfreq.datasets.mini import best_constant_miou
 
 CONFIG = 'configs/upernet_gfnet_h_s_ade20k.py'
 CROP = 128
-MAX_ITERS = 200
 # The config is made for 160k iterations on ADE20K from pretrained weights. What differs here: small
 # images, and a higher learning rate with a short warm-up for training from scratch in minutes.
 OPTIONS = [
@@ -34,11 +33,6 @@ OPTIONS = [
     'test_dataloader.dataset.pipeline.1.scale=(256,192)',
     'test_dataloader.num_workers=1',
     'optim_wrapper.optimizer.lr=5e-4',
-    f'train_cfg.max_iters={MAX_ITERS}',
-    f'train_cfg.val_interval={MAX_ITERS}',
-    'param_scheduler.0.end=30',
-    'param_scheduler.1.begin=30',
-    f'param_scheduler.1.end={MAX_ITERS}',
     'default_hooks.logger.interval=10',
     'randomness.seed=0',
 ]
@@ -60,7 +54,18 @@ def main() -> None:
     parser.add_argument(
         '--work-dir', default='work_dirs/demo', help='folder of the demo, emptied at the start'
     )
-    work_dir = Path(parser.parse_args().work_dir)
+    parser.add_argument('--iters', type=int, default=200, help='training iterations (default: 200)')
+    args = parser.parse_args()
+    work_dir = Path(args.work_dir)
+    warm_up = min(30, args.iters // 2)
+    options = [
+        *OPTIONS,
+        f'train_cfg.max_iters={args.iters}',
+        f'train_cfg.val_interval={args.iters}',
+        f'param_scheduler.0.end={warm_up}',
+        f'param_scheduler.1.begin={warm_up}',
+        f'param_scheduler.1.end={args.iters}',
+    ]
     shutil.rmtree(work_dir, ignore_errors=True)
     started = time.time()
     data, pictures = work_dir / 'data', work_dir / 'pictures'
@@ -68,11 +73,11 @@ def main() -> None:
 
     run('tools/dataset_converters/render_mini_data.py', str(data))
     common = ['--data-root', str(root), '--work-dir', str(work_dir / 'run')]
-    run('tools/train.py', CONFIG, *common, '--cfg-options', *OPTIONS)
-    checkpoint = str(work_dir / 'run' / f'iter_{MAX_ITERS}.pth')
+    run('tools/train.py', CONFIG, *common, '--cfg-options', *options)
+    checkpoint = str(work_dir / 'run' / f'iter_{args.iters}.pth')
     run(
         *('tools/test.py', CONFIG, checkpoint, *common, '--show-dir', str(pictures)),
-        *('--cfg-options', *OPTIONS),
+        *('--cfg-options', *options),
     )
 
     report = max((work_dir / 'run').glob('*/*.json'), key=lambda path: path.stat().st_mtime)

@@ -1,28 +1,24 @@
 """Evaluate a checkpoint of a segmentor, detector or classifier."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmfreq.engine import run_configs
-from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distributed
+from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
+from mmfreq.engine.launch import prepare_distributed
+
+EXAMPLE = """\
+  python tools/test.py configs/upernet_gfnet_h_s_ade20k.py \\
+      work_dirs/upernet_gfnet_h_s_ade20k/iter_160000.pth --show-dir pictures"""
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example:\n'
-        '  python tools/test.py configs/upernet_gfnet_h_s_ade20k.py '
-        'work_dirs/upernet_gfnet_h_s_ade20k/iter_160000.pth --show-dir pictures',
-    )
-    parser.add_argument('config', help='config file')
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('checkpoint', help='checkpoint of the whole model')
-    parser.add_argument('--work-dir', help='folder for logs; default work_dirs/<config>')
     parser.add_argument(
         '--out',
         metavar='PATH',
@@ -31,15 +27,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--show-dir', help='draw predictions beside the ground truth into a folder')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
-    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='values in place of those of the config, by dotted key',
-    )
     return parser.parse_args()
 
 
@@ -55,8 +42,7 @@ def save_predictions(cfg: Config, path: str) -> None:
 
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
-    cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
-    run_configs.read_only_safe_checkpoints()
+    cfg = read_config_of(args)
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
     cfg.load_from = args.checkpoint
@@ -72,17 +58,6 @@ def prepare(args: argparse.Namespace) -> Runner:
     return runner
 
 
-def main() -> None:
-    """Run the command."""
-    args = parse_args()
-    try:
-        runner = prepare(args)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
-    runner.test()
-    del runner
-    finish_distributed()
-
-
 if __name__ == '__main__':
-    main()
+    arguments = parse_args()
+    run_or_exit(lambda: prepare(arguments), 'test')

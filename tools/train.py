@@ -2,29 +2,24 @@
 
 import argparse
 import logging
-import sys
 
-from mmengine.config import DictAction
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmfreq.engine import run_configs
-from mmfreq.engine.launch import LAUNCHERS, finish_distributed, prepare_distributed
+from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
+from mmfreq.engine.launch import prepare_distributed
+
+EXAMPLE = """\
+  python tools/train.py configs/upernet_gfnet_h_s_ade20k.py --pretrained gfnet-h-s.pth
+  python tools/train.py configs/mask_rcnn_gfnet_h_ti_coco.py --data-root /data/coco \\
+      --cfg-options train_cfg.max_epochs=1 train_dataloader.num_workers=2"""
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='example:\n'
-        '  python tools/train.py configs/upernet_gfnet_h_s_ade20k.py --pretrained gfnet-h-s.pth\n'
-        '  python tools/train.py configs/mask_rcnn_gfnet_h_ti_coco.py --data-root /data/coco '
-        '--cfg-options train_cfg.max_epochs=1 train_dataloader.num_workers=2',
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of the run; default work_dirs/<config>')
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -43,24 +38,14 @@ def parse_args() -> argparse.Namespace:
         metavar='PATH|URL|none',
         help="the backbone's weights; released checkpoints are taken as they are",
     )
-    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
     parser.add_argument('--tensorboard', action='store_true', help='log to TensorBoard, too')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='values in place of those of the config, by dotted key',
-    )
     return parser.parse_args()
 
 
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
-    cfg = run_configs.read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    cfg = read_config_of(args)
     run_configs.set_pretrained(cfg, args.pretrained)
-    run_configs.read_only_safe_checkpoints()
     if args.amp:
         run_configs.enable_amp(cfg)
     if args.auto_scale_lr:
@@ -94,17 +79,6 @@ def warn_about(runner: Runner) -> None:
         )
 
 
-def main() -> None:
-    """Run the command."""
-    args = parse_args()
-    try:
-        runner = prepare(args)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
-    runner.train()
-    del runner
-    finish_distributed()
-
-
 if __name__ == '__main__':
-    main()
+    arguments = parse_args()
+    run_or_exit(lambda: prepare(arguments), 'train')

@@ -1,17 +1,15 @@
 """COCO with errors that name the file."""
 
-from typing import Any
-
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
 
-from mmfreq.datasets.transforms import describe_failure
+from mmfreq.datasets.named_errors import NamedErrors
 from mmfreq.registry import DATASETS
 
 __all__ = ['CocoDataset']
 
 
 @DATASETS.register_module()
-class CocoDataset(MMDetCocoDataset):
+class CocoDataset(NamedErrors, MMDetCocoDataset):
     """mmdet's COCO, with errors that name the file. Arguments are the same."""
 
     def load_data_list(self) -> list[dict]:
@@ -34,23 +32,4 @@ class CocoDataset(MMDetCocoDataset):
             raise ValueError(
                 f'annotation file {self.ann_file} does not hold COCO annotations in JSON '
                 f'({type(error).__name__}: {error}); get it again, or correct ann_file'
-            ) from error
-
-    def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on one sample.
-
-        Args:
-            idx (int): Number of the sample.
-
-        Returns:
-            Any: Result of the pipeline.
-
-        Raises:
-            ValueError: If the sample cannot be prepared; the message names its image.
-        """
-        try:
-            return super().prepare_data(idx)
-        except Exception as error:
-            raise ValueError(
-                describe_failure(error, self.get_data_info(idx)['img_path'])
             ) from error

@@ -55,13 +55,3 @@ class CheckSegMap(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_classes={self.num_classes})'
-
-
-def describe_failure(error: Exception, *paths: object) -> str:
-    """Message for a sample that could not be prepared, with the files it was made from."""
-    files = ', '.join(str(path) for path in paths if path)
-    reason = ' '.join(str(error).split())  # OpenCV writes several lines
-    return (
-        f'the sample of {files} could not be prepared ({type(error).__name__}: {reason}); check '
-        'that the files are complete and hold what the data set expects'
-    )

@@ -246,6 +246,16 @@ def test_scripts_explain_themselves(tool):
     assert run('bash', f'tools/{tool}.sh', check=False).returncode == 2
 
 
+def test_demo_with_a_few_iterations(tmp_path):
+    """Two iterations learn nothing, which the demo says; `make demo` itself takes minutes."""
+    done = python('tools/demo.py', '--work-dir', tmp_path, '--iters', 2, check=False)
+    assert done.returncode == 1
+    assert re.search(r'mIoU \d+\.\d\d on the validation scenes, after \d', done.stdout)
+    assert re.search(r'mIoU \d+\.\d\d for the best constant prediction', done.stdout)
+    assert done.stderr.splitlines()[-1].startswith('error: the model should be at least 3 times')
+    assert len(list((tmp_path / 'pictures').rglob('test_*.png'))) == 40
+
+
 def test_render_mini_data(tmp_path):
     size = ('--train', 2, '--val', 1, '--size', 64, 80)
     command = ('tools/dataset_converters/render_mini_data.py', tmp_path / 'mini', *size)

@@ -92,13 +92,15 @@ def test_filters_are_resized_to_the_model(source, tmp_path, mode):
         torch.testing.assert_close(resized, resize_filter(weight, old, new, mode))
 
 
-def test_own_checkpoint_keeps_its_way_of_resizing(source, tmp_path):
+@pytest.mark.parametrize('mode', ['interpolate', 'kernel'])
+def test_own_checkpoint_keeps_its_way_of_resizing(source, tmp_path, mode):
+    source.set_resize_mode(mode)
     torch.save(dict(state_dict=source.state_dict(), meta={}), tmp_path / 'a.pth')
     model = build(tmp_path / 'a.pth', img_size=48)
     model.init_weights()
-    assert model.resize_mode == 'kernel'
+    assert model.resize_mode == mode
     old, new = source.stages[1].blocks[1].token_mixer, model.stages[1].blocks[1].token_mixer
-    expected = resize_filter(old.weight.detach(), (4, 4), (6, 6), 'kernel')
+    expected = resize_filter(old.weight.detach(), (4, 4), (6, 6), mode)
     torch.testing.assert_close(new.weight.detach(), expected)
 
 
@@ -126,6 +128,10 @@ def test_last_norm_takes_the_norm_of_the_release(source, tmp_path):
             'NaN or infinite values in blocks.0.0.gamma',
         ),
         (lambda s: s.clear(), 'holds no weights'),
+        (
+            lambda s: (s.clear(), s.update(build().state_dict(), resize_mode_id=torch.tensor(9))),
+            'resize_mode_id must be one number below 3',
+        ),
     ],
 )
 def test_incomplete_checkpoints_are_refused(source, tmp_path, damage, message):

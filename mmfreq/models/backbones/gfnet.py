@@ -147,6 +147,7 @@ class GFNet(MetaFormer):
             out_norm=out_norm,
             init_cfg=init_cfg,
         )
+        self.sizes = sizes
         self.num_stages = len(depths)
         self.downsample_stages = downsample_stages
         self.requested_resize_mode = resize_mode
@@ -185,33 +186,33 @@ class GFNet(MetaFormer):
         Raises:
             ValueError: If positions or a filter do not have the shape that belongs to them.
         """
+        mode = self.requested_resize_mode
         if any(name.endswith('.filter.complex_weight') for name in state_dict):
             state_dict = _from_released(state_dict, last_norm=f'norm{self.num_stages - 1}.')
-            if self.requested_resize_mode is None:
-                self.set_resize_mode('interpolate')
-        adapted = {'resize_mode_id': self.resize_mode_id, **state_dict}
+            mode = mode or 'interpolate'
+        elif 'resize_mode_id' in state_dict:
+            mode = mode or _mode_of(state_dict['resize_mode_id'])
+        mode = mode or 'kernel'
+        adapted = {**state_dict, 'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode))}
         positions = state_dict.get('patch_embed.pos_embed')
         if positions is None:
             return adapted, []
         if positions.ndim != 4:
             raise ValueError(f'pos_embed has the shape {tuple(positions.shape)}')
-        own = self.state_dict()
         old_size = (positions.shape[1], positions.shape[2])
         old_sizes = pyramid_sizes(old_size, self.num_stages, self.downsample_stages)
-        new_size = own['patch_embed.pos_embed'].shape[1:3]
-        adapted['patch_embed.pos_embed'] = resize_positions(positions, new_size)
-        for stage_name, stage in self.named_modules():
-            if not isinstance(stage, GlobalFilter):
-                continue
-            name = f'{stage_name}.weight'
-            if name not in state_dict:
-                continue
-            old = old_sizes[int(stage_name.split('.')[1])]
-            try:
-                adapted[name] = resize_filter(state_dict[name], old, stage.size, self.resize_mode)
-            except ValueError as error:
-                raise ValueError(f'{name}: {error}') from error
-        return adapted, [n for n in state_dict if adapted[n] is not state_dict[n]]
+        adapted['patch_embed.pos_embed'] = resize_positions(positions, self.sizes[0])
+        for module_name, module in self.named_modules():
+            name = f'{module_name}.weight'
+            if isinstance(module, GlobalFilter) and name in state_dict:
+                old = old_sizes[int(module_name.split('.')[1])]
+                try:
+                    adapted[name] = resize_filter(state_dict[name], old, module.size, mode)
+                except ValueError as error:
+                    raise ValueError(f'{name}: {error}') from error
+        return adapted, [
+            name for name in state_dict if adapted[name].shape != state_dict[name].shape
+        ]
 
     @classmethod
     def _settings(cls, arch: str | dict) -> dict:
@@ -237,8 +238,13 @@ class GFNet(MetaFormer):
 
 def _follow_stored_resize_mode(model: nn.Module, _incompatible_keys: object) -> None:
     assert isinstance(model, GFNet)
-    stored = RESIZE_MODES[int(model.resize_mode_id)]
-    model.set_resize_mode(model.requested_resize_mode or stored)
+    model.set_resize_mode(model.requested_resize_mode or _mode_of(model.resize_mode_id))
+
+
+def _mode_of(resize_mode_id: Tensor) -> str:
+    if resize_mode_id.numel() != 1 or not 0 <= int(resize_mode_id) < len(RESIZE_MODES):
+        raise ValueError(f'resize_mode_id must be one number below {len(RESIZE_MODES)}')
+    return RESIZE_MODES[int(resize_mode_id)]
 
 
 def _to_pair(img_size: int | tuple[int, int]) -> tuple[int, int]:

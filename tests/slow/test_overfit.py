@@ -17,18 +17,16 @@ NUM_IMAGES, MAX_ITERS, EVERY, SIDE = 8, 400, 50, 256
 def overfit_config(root, work_dir):
     cfg = Config.fromfile('configs/fpn_gfnet_h_ti_ade20k.py')
     cfg.work_dir = str(work_dir)
-    # No augmentation: the same eight images again and again.
-    pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations'),
-        dict(type='mmfreq.CheckSegMap', num_classes=150),
-        dict(type='Resize', scale=(SIDE, SIDE)),
-        dict(type='PackSegInputs'),
-    ]
+    # No augmentation: the same eight images again and again. Predictions are evaluated at the
+    # original size, so label maps are resized for training only.
+    load, labels = dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')
+    resize, pack = dict(type='Resize', scale=(SIDE, SIDE)), dict(type='PackSegInputs')
+    cfg.train_dataloader.dataset.pipeline = [load, labels, resize, pack]
+    cfg.val_dataloader.dataset.pipeline = [load, resize, labels, pack]
     cfg.val_dataloader.dataset.data_prefix = cfg.train_dataloader.dataset.data_prefix
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
-        loader.dataset.update(data_root=str(root), pipeline=pipeline, indices=NUM_IMAGES)
+        loader.dataset.update(data_root=str(root), indices=NUM_IMAGES)
     cfg.test_dataloader = cfg.val_dataloader
     cfg.model.data_preprocessor.size = (SIDE, SIDE)
     cfg.model.backbone.update(img_size=SIDE, drop_path_rate=0.0)

@@ -10,7 +10,10 @@ __all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter']
 
 
 def resize_filter(
-    weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
+    weight: Tensor,
+    old_size: tuple[int, int],
+    new_size: tuple[int, int],
+    mode: str = 'kernel',
 ) -> Tensor:
     """Resize spectral filters from feature maps of one size to those of another.
 
@@ -29,7 +32,7 @@ def resize_filter(
         weight (Tensor): Filters as real and imaginary parts, shape ``(..., h, w // 2 + 1, 2)``.
         old_size (tuple[int, int]): Size ``(h, w)`` of the maps that ``weight`` belongs to.
         new_size (tuple[int, int]): Size ``(H, W)`` of the maps to filter.
-        mode (str): ``'interpolate'``, ``'kernel'`` or ``'spectrum'``.
+        mode (str): ``'interpolate'``, ``'kernel'`` or ``'spectrum'``. Defaults to ``'kernel'``.
 
     Returns:
         Tensor: Filters of shape ``(..., H, W // 2 + 1, 2)`` and dtype of ``weight``; ``weight``

@@ -7,7 +7,7 @@ from torch import nn
 from mmfreq.models import GFNet
 
 TINY = dict(patch_size=4, embed_dims=(8, 16, 24, 32), depths=(1, 2, 1, 1), layer_scale_init=0.1)
-FLAT = dict(patch_size=16, embed_dims=(16,), depths=(6,))
+FLAT = dict(patch_size=16, embed_dims=16, depths=6)
 
 
 def tiny(arch=TINY, **kwargs):

@@ -52,8 +52,9 @@ class GFNet(MetaFormer):
 
     Args:
         arch (str | dict): A name from the table, or a dict with ``patch_size``, ``embed_dims`` and
-            ``depths``, and optionally ``layer_scale_init``. With a single depth the network is
-            isotropic and each of its blocks counts as a stage. Defaults to ``'h-s'``.
+            ``depths`` (numbers or sequences of them), and optionally ``layer_scale_init``. With a
+            single depth the network is isotropic and each of its blocks counts as a stage. Defaults
+            to ``'h-s'``.
         out_indices (int | Sequence[int], optional): Stages (isotropic: blocks) whose features are
             returned. Defaults to None: all four stages; for isotropic networks the ends of four
             groups of blocks, 2, 5, 8, 11 of 12 and 3, 8, 13, 18 of 19.
@@ -227,7 +228,12 @@ class GFNet(MetaFormer):
                 f'an arch dict needs patch_size, embed_dims and depths and may have '
                 f'layer_scale_init; missing {sorted(missing)}, unknown {sorted(unknown)}'
             )
-        settings = dict(arch, embed_dims=tuple(arch['embed_dims']), depths=tuple(arch['depths']))
+        pair = {
+            name: (value,) if isinstance(value, int) else tuple(value)
+            for name, value in arch.items()
+            if name in ('embed_dims', 'depths')
+        }
+        settings = {**arch, **pair}
         if not settings['depths'] or len(settings['embed_dims']) != len(settings['depths']):
             raise ValueError(
                 f'embed_dims and depths of arch must have the same length, got '

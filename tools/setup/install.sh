@@ -15,6 +15,13 @@ STAMP=.venv/.mmfreq-setup
 
 fail() { printf 'setup: %s\n' "$1" >&2; exit 1; }
 step() { printf '== setup: %s\n' "$1"; }
+# Counts the compiled files, [12/345] in ninja's output, on one line.
+show_progress() {
+    while read -r line; do
+        [[ $line =~ ^\[[0-9]+/[0-9]+\] ]] && printf '\r   %s' "${BASH_REMATCH[0]}"
+    done
+    echo
+}
 pinned() { grep "^$1==" "$CONSTRAINTS"; }
 
 recipe=$(cat "$CONSTRAINTS" setup.cfg pyproject.toml "$0" | cksum)
@@ -62,12 +69,13 @@ if [ -z "$wheel" ]; then
     mkdir -p "$wheels"
     building=$(mktemp -d "$wheels/.building.XXXXXX")
     trap 'rm -rf "$building"' EXIT
+    log=$wheels/build.log
     # In build isolation mmcv sees no torch and silently leaves its operators out.
     build=(env MMCV_WITH_OPS=1 "MAX_JOBS=${MAX_JOBS:-$(nproc)}")
     [ "${key##*-}" = cuda ] || build+=(CUDA_VISIBLE_DEVICES=)
-    "${build[@]}" "${PIP[@]}" wheel --no-cache-dir --no-deps \
-        --no-build-isolation --wheel-dir "$building" "$mmcv" \
-        || fail "mmcv's operators could not be built, see the compiler's messages above"
+    "${build[@]}" .venv/bin/python -m pip wheel --verbose --no-cache-dir --no-deps \
+        --no-build-isolation --wheel-dir "$building" "$mmcv" 2>&1 | tee "$log" | show_progress \
+        || { tail -n 30 "$log" >&2; fail "mmcv's operators could not be built, see above and $log"; }
     mv "$building"/*.whl "$wheels/"
     wheel=$(ls "$wheels/onedl_mmcv-${mmcv#*==}-"*.whl)
 fi

@@ -53,11 +53,14 @@ step 'torch and build tools (several GB, some minutes)'
 # for another torch to a new environment, where it fails with an undefined symbol.
 key=$(.venv/bin/python - <<'END'
 import sys, torch
-from torch.utils.cpp_extension import CUDA_HOME
-device = 'cuda' if torch.cuda.is_available() and CUDA_HOME else 'cpu'
-if torch.cuda.is_available() and not CUDA_HOME:
-    print('setup: no nvcc, so mmcv gets CPU operators only: detectors need the CUDA toolkit of '
-          f'torch, {torch.version.cuda}, to run on the GPU', file=sys.stderr)
+device = 'cpu'
+if torch.cuda.is_available():
+    from torch.utils.cpp_extension import CUDA_HOME
+    if CUDA_HOME:
+        device = 'cuda'
+    else:
+        print('setup: no nvcc, so mmcv gets CPU operators only: detectors need the CUDA toolkit of '
+              f'torch, {torch.version.cuda}, to run on the GPU', file=sys.stderr)
 print(f'torch{torch.__version__}-cp{sys.version_info.major}{sys.version_info.minor}-{device}')
 END
 )

@@ -77,6 +77,7 @@ def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
             f'checkpoint {source} holds no weights: expected tensors by name, at the top or under '
             f'one of {NESTING}'
         )
+    check_finite(tensors, source)
     for prefix in PREFIXES:
         if any(name.startswith(prefix) for name in tensors):
             tensors = {
@@ -84,7 +85,6 @@ def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
                 for name, tensor in tensors.items()
                 if name.startswith(prefix)
             }
-    check_finite(tensors, source)
     return tensors
 
 

@@ -85,6 +85,8 @@ def test_missing_file_and_folder(tmp_path):
 def test_broken_numbers_are_named(value):
     with pytest.raises(ValueError, match=r'x\.pth has NaN or infinite values in b;'):
         find_state_dict({'a': torch.ones(2), 'b': torch.tensor([1, value])}, 'x.pth')
+    with pytest.raises(ValueError, match=r'in head\.a;'):  # outside of the backbone, too
+        find_state_dict({'backbone.a': torch.ones(2), 'head.a': torch.tensor([value])}, 'x.pth')
 
 
 def test_only_the_backbone_of_a_whole_model_is_taken():

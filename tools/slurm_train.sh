@@ -3,24 +3,14 @@
 #
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of tools/train.py]
 #
-# GPUS           processes in all, one per GPU        (default 8)
-# GPUS_PER_NODE  processes per node                   (default 8, at most GPUS; 0 GPUs: GRES=)
-# CPUS_PER_TASK  CPU cores per process                (default 5)
-# GRES           what to ask for on each node         (default gpu:$GPUS_PER_NODE; empty for CPUs)
-# SRUN_ARGS      further options of srun
 set -euo pipefail
+run=$(dirname "$0")/slurm_run.sh
 
 if [ $# -lt 4 ] || [ "$1" = --help ]; then
-    sed -n '2,11s/^# \{0,1\}//p' "$0"
+    sed -n '2,5s/^# \{0,1\}//p' "$0"
+    sed -n '6,10s/^# //p' "$run"
     [ "${1:-}" = --help ] && exit 0 || exit 2
 fi
 PARTITION=$1 JOB_NAME=$2 CONFIG=$3 WORK_DIR=$4
 shift 4
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
-GRES=${GRES-gpu:$GPUS_PER_NODE}
-# shellcheck disable=SC2086  # SRUN_ARGS holds several words
-exec srun --partition "$PARTITION" --job-name "$JOB_NAME" ${GRES:+--gres=$GRES} \
-    --ntasks "$GPUS" --ntasks-per-node "$GPUS_PER_NODE" \
-    --cpus-per-task "${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$(dirname "$0")/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm "$@"
+exec bash "$run" "$PARTITION" "$JOB_NAME" train.py "$CONFIG" --work-dir "$WORK_DIR" "$@"

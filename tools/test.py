@@ -1,7 +1,6 @@
 """Evaluate a checkpoint of a segmentor, detector or classifier."""
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -43,8 +42,7 @@ def save_predictions(cfg: Config, path: str) -> None:
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
     cfg = read_config_of(args)
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'checkpoint {args.checkpoint} does not exist')
+    run_configs.check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
     if args.tta:
         run_configs.enable_tta(cfg)
@@ -53,9 +51,7 @@ def prepare(args: argparse.Namespace) -> Runner:
     if args.show_dir:
         run_configs.show_predictions(cfg, args.show_dir)
     prepare_distributed(cfg, args.launcher)
-    runner = Runner.from_cfg(cfg)
-    runner.load_or_resume()
-    return runner
+    return Runner.from_cfg(cfg)
 
 
 if __name__ == '__main__':

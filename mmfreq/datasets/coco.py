@@ -23,12 +23,8 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
         """
         try:
             return super().load_data_list()
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AssertionError,
-        ) as error:  # JSON errors are ValueErrors
+        # Errors of the JSON decoder are ValueErrors; pycocotools asserts that the top is a dict.
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
             raise ValueError(
                 f'annotation file {self.ann_file} does not hold COCO annotations in JSON '
                 f'({type(error).__name__}: {error}); get it again, or correct ann_file'

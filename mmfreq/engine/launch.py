@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.logging import print_log
 
+from mmfreq.engine.run_configs import map_leaves
+
 __all__ = ['LAUNCHERS', 'finish_distributed', 'prepare_distributed']
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -55,7 +57,16 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
     )
-    if _replace_sync_bn(cfg._cfg_dict):
+    replaced = []
+
+    def without_sync(value: object) -> object:
+        if value != 'SyncBN':
+            return value
+        replaced.append(value)
+        return 'BN'
+
+    map_leaves(cfg._cfg_dict, without_sync)
+    if replaced:
         print_log('no GPU: SyncBN is replaced by BN, statistics are per process', 'current')
 
 
@@ -75,17 +86,3 @@ def _first_slurm_host() -> str:
     nodes = os.environ['SLURM_JOB_NODELIST']
     command = ['scontrol', 'show', 'hostnames', nodes]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
-
-
-def _replace_sync_bn(node: object) -> bool:
-    """Replace SyncBN in a config's dicts and lists; returns whether there was any."""
-    replaced = False
-    if isinstance(node, dict):
-        if node.get('type') == 'SyncBN':
-            node['type'] = 'BN'
-            replaced = True
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            replaced |= _replace_sync_bn(child)
-    return replaced

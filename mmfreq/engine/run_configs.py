@@ -17,6 +17,7 @@ __all__ = [
     'check_data',
     'enable_amp',
     'enable_tta',
+    'map_leaves',
     'read_config',
     'read_only_safe_checkpoints',
     'set_data_root',
@@ -77,7 +78,7 @@ def set_data_root(cfg: Config, data_root: str) -> None:
                 return data_root.rstrip('/') + value[len(old) :]
         return value
 
-    _map_leaves(cfg._cfg_dict, replace)
+    map_leaves(cfg._cfg_dict, replace)
 
 
 def check_data(cfg: Config) -> None:
@@ -189,7 +190,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
 
 
 def read_only_safe_checkpoints() -> None:
-    """Make MMEngine read local checkpoints without executing anything in them.
+    """Make MMEngine read local and http(s) checkpoints without executing anything in them.
 
     MMEngine falls back to unpickling arbitrary objects and, when it resumes, executes the config
     text stored in the file. This replaces its loader by :func:`mmfreq.utils.read_checkpoint` and
@@ -206,7 +207,8 @@ def read_only_safe_checkpoints() -> None:
                 meta.pop('cfg', None)
         return checkpoint
 
-    CheckpointLoader.register_scheme(prefixes='', loader=load, force=True)
+    prefixes = ('', 'http://', 'https://')
+    CheckpointLoader.register_scheme(prefixes=prefixes, loader=load, force=True)
 
 
 def _datasets(cfg: Config) -> list[dict]:
@@ -228,11 +230,20 @@ def _datasets(cfg: Config) -> list[dict]:
     return found
 
 
-def _map_leaves(node: Any, change: Callable[[Any], Any]) -> Any:
+def map_leaves(node: Any, change: Callable[[Any], Any]) -> Any:
+    """Change every value in the dicts, lists and tuples of a config.
+
+    Args:
+        node (Any): A part of a config; its dicts are changed in place.
+        change (Callable): Called with each value; returns the new one.
+
+    Returns:
+        Any: The part with changed values.
+    """
     if isinstance(node, dict):
         for key, child in node.items():
-            node[key] = _map_leaves(child, change)
+            node[key] = map_leaves(child, change)
         return node
     if isinstance(node, (list, tuple)):
-        return type(node)(_map_leaves(child, change) for child in node)
+        return type(node)(map_leaves(child, change) for child in node)
     return change(node)

@@ -102,15 +102,21 @@ def test_tta_needs_a_recipe():
 
 
 @pytest.mark.parametrize('text', ['config', 'cfg'])
-def test_config_text_in_a_checkpoint_never_reaches_mmengine(tmp_path, text):
+@pytest.mark.parametrize('place', ['path', 'address'])
+def test_config_text_in_a_checkpoint_never_reaches_mmengine(tmp_path, monkeypatch, text, place):
     from mmengine.runner.checkpoint import CheckpointLoader
 
     content = dict(state_dict={'weight': torch.ones(1)}, meta={text: 'raise SystemExit', 'iter': 3})
     torch.save(content, tmp_path / 'a.pth')
+    name = str(tmp_path / 'a.pth')
+    if place == 'address':  # as if it had been downloaded before
+        monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+        (tmp_path / 'checkpoints').symlink_to(tmp_path)
+        name = 'https://example.org/a.pth'
     schemes = dict(CheckpointLoader._schemes)
     run_configs.read_only_safe_checkpoints()
     try:
-        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'), 'cpu')
+        loaded = CheckpointLoader.load_checkpoint(name, 'cpu')
     finally:
         CheckpointLoader._schemes = schemes
     assert loaded['meta'] == {'iter': 3}

@@ -240,7 +240,9 @@ def test_help_has_an_example(tool):
     assert re.search(rf'example:\s+python tools/{tool}', done.stdout)
 
 
-@pytest.mark.parametrize('tool', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+@pytest.mark.parametrize(
+    'tool', ['dist_train', 'dist_test', 'slurm_run', 'slurm_train', 'slurm_test']
+)
 def test_scripts_explain_themselves(tool):
     assert f'bash tools/{tool}.sh' in run('bash', f'tools/{tool}.sh', '--help').stdout
     assert run('bash', f'tools/{tool}.sh', check=False).returncode == 2

@@ -119,8 +119,6 @@ class GFNet(MetaFormer):
         out_norm: dict | None = LAYER_NORM,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if resize_mode is not None:
-            check_resize_mode(resize_mode)
         settings = self._settings(arch)
         embed_dims, depths = settings['embed_dims'], settings['depths']
         if len(depths) == 1:
@@ -134,7 +132,7 @@ class GFNet(MetaFormer):
         super().__init__(
             patch_embed=PatchEmbed(embed_dims[0], patch_size, sizes[0]),
             downsample=partial(Conv2dAdaptivePadding, kernel_size=2, stride=2),
-            token_mixer=partial(GlobalFilter, resize_mode=resize_mode or 'kernel'),
+            token_mixer=GlobalFilter,
             stage_sizes=sizes,
             embed_dims=embed_dims,
             depths=depths,

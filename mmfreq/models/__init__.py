@@ -1,5 +1,5 @@
 """Networks and the layers that they are made of."""
 
-from mmfreq.models.backbones import GFNet
+from mmfreq.models.backbones import CDFFormer, DFFormer, GFFormer, GFNet
 
-__all__ = ['GFNet']
+__all__ = ['CDFFormer', 'DFFormer', 'GFFormer', 'GFNet']

@@ -1,28 +1,63 @@
 """Layers that several networks are built from."""
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from torch import Tensor, nn
 
-__all__ = ['Mlp', 'PatchEmbed', 'resize_positions', 'to_channels_first', 'to_channels_last']
+__all__ = [
+    'ConvDownsample',
+    'Mlp',
+    'PatchEmbed',
+    'StarReLU',
+    'apply_norm',
+    'resize_positions',
+    'to_channels_first',
+    'to_channels_last',
+]
+
+
+class StarReLU(nn.Module):
+    """``scale * relu(x) ** 2 + bias`` with two learned scalars, arXiv 2210.13452, section 2.3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function element by element, to any shape."""
+        return self.scale * F.relu(x).square() + self.bias
 
 
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between them.
+    """Two linear layers with an activation between them.
 
     Args:
         dim (int): Number of channels of input and output.
         hidden_dim (int): Number of channels between the layers.
+        out_dim (int, optional): Number of channels of the output. Defaults to None: ``dim``.
+        act (Callable): Makes the activation. Defaults to ``nn.GELU``.
+        bias (bool): Whether the linear layers have a bias. Defaults to True.
     """
 
-    def __init__(self, dim: int, hidden_dim: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        hidden_dim: int,
+        out_dim: int | None = None,
+        act: Callable[[], nn.Module] = nn.GELU,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
-        self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden_dim, dim)
+        self.fc1 = nn.Linear(dim, hidden_dim, bias=bias)
+        self.act = act()
+        self.fc2 = nn.Linear(hidden_dim, dim if out_dim is None else out_dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(..., C)`` to features of the same shape."""
+        """Map features ``(..., C)`` to features ``(..., out_dim)``."""
         return self.fc2(self.act(self.fc1(x)))
 
 
@@ -45,9 +80,67 @@ class PatchEmbed(nn.Module):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images ``(B, 3, H, W)`` to features ``(B, h, w, C)``."""
+        """Map images ``(B, 3, H, W)`` to features ``(B, C, h, w)``."""
         x = to_channels_last(self.proj(x))
-        return x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
+        x = x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
+        return x.permute(0, 3, 1, 2)
+
+
+class ConvDownsample(nn.Module):
+    """Overlapping strided convolution with a layer norm before or behind it.
+
+    As in MetaFormer's baselines, arXiv 2210.13452; the norm has no bias.
+
+    Args:
+        in_dim (int): Number of input channels.
+        dim (int): Number of output channels.
+        kernel_size (int): Side of the kernel.
+        stride (int): Stride.
+        padding (int): Zero padding on each side.
+        norm_first (bool): Whether the norm comes before the convolution. Defaults to True.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        dim: int,
+        kernel_size: int = 3,
+        stride: int = 2,
+        padding: int = 1,
+        norm_first: bool = True,
+    ) -> None:
+        super().__init__()
+        self.norm_first = norm_first
+        self.norm = nn.LayerNorm(in_dim if norm_first else dim, eps=1e-6, bias=False)
+        self.conv = nn.Conv2d(in_dim, dim, kernel_size, stride, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features ``(B, C, H, W)`` to smaller ones; tiny maps are zero-padded to one pixel."""
+        if self.norm_first:
+            return self.conv(apply_norm(self.norm, x))
+        return apply_norm(self.norm, self.conv(self._at_least_one_output(x)))
+
+    def out_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Size ``(h, w)`` of the output for an input of a given size."""
+        kernel, stride, padding = (
+            self.conv.kernel_size[0],
+            self.conv.stride[0],
+            int(self.conv.padding[0]),
+        )
+        height, width = (max((side + 2 * padding - kernel) // stride + 1, 1) for side in size)
+        return height, width
+
+    def _at_least_one_output(self, x: Tensor) -> Tensor:
+        least = self.conv.kernel_size[0] - 2 * int(self.conv.padding[0])
+        missing = [max(least - side, 0) for side in x.shape[-2:]]
+        return F.pad(x, (0, missing[1], 0, missing[0])) if any(missing) else x
+
+
+def apply_norm(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a norm over channels to features ``(B, C, H, W)``; a layer norm is channels-last."""
+    if type(norm) is nn.LayerNorm:
+        return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return norm(x)
 
 
 def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
@@ -62,7 +155,7 @@ def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if positions.shape[1:3] == size:
         return positions
-    resized = nn.functional.interpolate(
+    resized = F.interpolate(
         positions.permute(0, 3, 1, 2), size=size, mode='bicubic', align_corners=False
     )
     return resized.permute(0, 2, 3, 1)
@@ -74,5 +167,5 @@ def to_channels_last(x: Tensor) -> Tensor:
 
 
 def to_channels_first(x: Tensor) -> Tensor:
-    """``(B, H, W, C)`` to contiguous ``(B, C, H, W)``."""
-    return x.permute(0, 3, 1, 2).contiguous()
+    """``(B, H, W, C)`` to ``(B, C, H, W)`` without a copy: channels-last in memory."""
+    return x.permute(0, 3, 1, 2)

@@ -1,6 +1,7 @@
 """Loading pretrained weights into a backbone, with a report and without silent gaps."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mmengine.logging import print_log
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
 
-__all__ = ['Adaptable', 'load_pretrained']
+__all__ = ['Adaptable', 'load_pretrained', 'rename']
 
 
 class Adaptable(Protocol):
@@ -89,3 +90,21 @@ def load_pretrained(model: Adaptable, source: str) -> None:
         if keys:
             lines.append(f'  {what} {len(keys)}: {enumerate_names(keys)}')
     print_log('\n'.join(lines), logger='current')
+
+
+def rename(state_dict: dict[str, Tensor], renaming: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Rename tensors: every pattern that is found in a name is replaced, one after the other.
+
+    Args:
+        state_dict (dict[str, Tensor]): Tensors by name.
+        renaming (Sequence[tuple[str, str]]): Regular expressions and their replacements.
+
+    Returns:
+        dict[str, Tensor]: The same tensors by their new names.
+    """
+    renamed = {}
+    for name, tensor in state_dict.items():
+        for pattern, replacement in renaming:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    return renamed

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmfreq.models.mixers import GlobalFilter
-from mmfreq.models.mixers.global_filter import MAX_CACHED_SIZES
+from mmfreq.models.mixers.resizable_filter import MAX_CACHED_SIZES
 from mmfreq.ops import resize_filter, spectral_filter2d
 
 SIZE, OTHER = (6, 6), (9, 8)
@@ -39,7 +39,7 @@ def test_filters_every_channel(layer):
 def test_a_size_is_resized_once(layer, x, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        'mmfreq.models.mixers.global_filter.resize_filter',
+        'mmfreq.models.mixers.resizable_filter.resize_filter',
         lambda *args: calls.append(args) or resize_filter(*args),
     )
     with torch.no_grad():

@@ -31,7 +31,7 @@ def released(model):
         if name.endswith('complex_weight'):
             tensor = tensor.permute(1, 2, 0, 3)
         renamed[name] = tensor
-    del renamed['resize_mode_id']
+    del renamed['resize_mode_id'], renamed['filter_sizes']
     return renamed
 
 
@@ -64,7 +64,7 @@ def test_released_checkpoint_loads_as_it_is(source, tmp_path, nest, prefix):
     model.init_weights()
     expected = source.state_dict()
     for name, tensor in model.state_dict().items():
-        if name != 'resize_mode_id':
+        if name not in ('resize_mode_id', 'filter_sizes'):
             torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
     assert model.resize_mode == 'interpolate'
 
@@ -74,7 +74,7 @@ def test_report(source, tmp_path, log):
     torch.save(state, tmp_path / 'a.pth')
     build(tmp_path / 'a.pth', img_size=48).init_weights()
     report = log.records[-1].getMessage()
-    assert 'GFNet: loaded 37 of 40 tensors' in report
+    assert 'GFNet: loaded 38 of 41 tensors' in report
     assert 'resized 4: ' in report and 'stages.0.blocks.0.token_mixer.weight' in report
     assert 'dropped 1: head.weight' in report
     assert 'missing 3: norm0.weight, norm0.bias, norm1.bias' in report
@@ -115,7 +115,7 @@ def test_last_norm_takes_the_norm_of_the_release(source, tmp_path):
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (lambda s: s.pop('blocks.1.0.mlp.fc1.weight'), r'35 of 36 tensors.*fc1.weight; check'),
+        (lambda s: s.pop('blocks.1.0.mlp.fc1.weight'), r'36 of 37 tensors.*fc1.weight; check'),
         (lambda s: [s.pop(n) for n in list(s) if 'filter' in n], 'does not hold the whole GFNet'),
         (lambda s: s.update({'blocks.0.0.gamma': torch.ones(9)}), r'another arch.*\(9,\)'),
         (

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmfreq.ops import spectral_filter2d
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mmfreq.ops import dynamic_filter2d, filter, spectral_filter2d
 
 SIZES = [(1, 1), (1, 4), (2, 2), (3, 5), (4, 6), (5, 4), (7, 7), (8, 3)]
 
@@ -104,3 +106,101 @@ def test_wrong_weights_are_named():
         spectral_filter2d(x, torch.view_as_complex(weight))
     with pytest.raises(ValueError, match='B, C, H, W'):
         spectral_filter2d(x[0], weight)
+
+
+def dynamic_operands(size, dtype=torch.float32, num_filters=3):
+    height, width = size
+    x = torch.randn(2, 5, height, width, dtype=dtype)
+    basis = torch.randn(num_filters, height, width // 2 + 1, 2, dtype=dtype)
+    return x, basis, torch.randn(2, num_filters, 5, dtype=dtype)
+
+
+def combined_filters(x, basis, coefficients):
+    weight = torch.einsum('bnc,nhwr->bchwr', coefficients.double(), basis.double())
+    return circular_convolution(x, weight)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(filter, 'CHUNK_ELEMENTS', 200)  # two channels at a time, then one
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_dynamic_output_and_gradients_against_direct_sum(size, dtype, tolerance):
+    operands = dynamic_operands(size, dtype)
+    probe = torch.randn(*operands[0].shape, dtype=torch.float64)
+    results = []
+    for function in (dynamic_filter2d, combined_filters):
+        leaves = [t.clone().requires_grad_() for t in operands]
+        y = function(*leaves)
+        grads = torch.autograd.grad((y.double() * probe).sum(), leaves)
+        results.append([t.double() for t in (y, *grads)])
+    for ours, reference in zip(*results, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_dynamic_in_chunks_without_gradients(size, small_chunks):
+    x, basis, coefficients = dynamic_operands(size, torch.float64)
+    before = x.clone()
+    with torch.no_grad():
+        y = dynamic_filter2d(x, basis, coefficients)
+    torch.testing.assert_close(y, combined_filters(x, basis, coefficients))
+    torch.testing.assert_close(x, before, rtol=0, atol=0)
+
+
+def test_dynamic_gradcheck():
+    leaves = [t.requires_grad_() for t in dynamic_operands((3, 4), torch.float64)]
+    assert torch.autograd.gradcheck(dynamic_filter2d, leaves)
+
+
+class AllocatedSpectra(TorchDispatchMode):
+    """Counts new tensors as large as a complex filter for every channel of every sample."""
+
+    def __init__(self, least_bytes):
+        super().__init__()
+        self.least_bytes = least_bytes
+        self.storages = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (list, tuple)) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                if storage.nbytes() >= self.least_bytes:
+                    self.storages[storage.data_ptr()] = storage  # held, so that none is reused
+        return out
+
+
+@pytest.mark.parametrize(('training', 'most'), [(False, 1), (True, 3)])
+def test_per_sample_filters_are_never_held_in_inference_and_once_in_training(training, most):
+    x, basis = torch.randn(2, 64, 32, 62), torch.randn(4, 32, 32, 2)
+    coefficients = torch.randn(2, 4, 64)
+    basis.requires_grad_(training)
+    with AllocatedSpectra(2 * 64 * 32 * 32 * 8) as allocated, torch.set_grad_enabled(training):
+        dynamic_filter2d(x, basis, coefficients)
+    # The spectrum of x; in training also the filters and the product.
+    assert len(allocated.storages) == most
+
+
+def test_dynamic_autocast_and_half_precision():
+    x, basis, coefficients = dynamic_operands((6, 5))
+    exact = dynamic_filter2d(x, basis, coefficients)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        torch.testing.assert_close(dynamic_filter2d(x, basis, coefficients), exact, rtol=0, atol=0)
+        y = dynamic_filter2d(x.bfloat16(), basis, coefficients.bfloat16())
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), exact, rtol=5e-2, atol=5e-2)
+
+
+def test_dynamic_wrong_operands_are_named():
+    x, basis, coefficients = dynamic_operands((6, 5))
+    with pytest.raises(ValueError, match=r'\(N, 6, 3, 2\), got'):
+        dynamic_filter2d(x, basis[:, :5], coefficients)
+    with pytest.raises(ValueError, match='must be real'):
+        dynamic_filter2d(x, torch.view_as_complex(basis), coefficients)
+    with pytest.raises(ValueError, match=r'\(2, 3, 5\), got \(2, 2, 5\)'):
+        dynamic_filter2d(x, basis, coefficients[:, :2])
+    with pytest.raises(ValueError, match='B, C, H, W'):
+        dynamic_filter2d(x[0], basis, coefficients)

@@ -1,32 +1,31 @@
 """GFNet: Global Filter Networks for Image Classification, arXiv 2107.00645."""
 
 import math
-import re
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
-import torch
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmfreq.models.backbones.metaformer import (
+from mmfreq.models.backbones.base import (
     LAYER_NORM,
-    MetaFormer,
     pyramid_sizes,
+    resolve_arch,
     resolve_out_indices,
+    to_pair,
 )
-from mmfreq.models.layers import PatchEmbed, resize_positions
+from mmfreq.models.backbones.metaformer import MetaFormerStage, SingleResidualBlock
+from mmfreq.models.backbones.resizable import ResizableBackbone
+from mmfreq.models.layers import Mlp, PatchEmbed, resize_positions
 from mmfreq.models.mixers import GlobalFilter
-from mmfreq.ops import RESIZE_MODES, resize_filter
-from mmfreq.ops.resize import check_resize_mode
+from mmfreq.models.pretrained import rename
 from mmfreq.registry import MODELS
 
 __all__ = ['GFNet']
 
 
 @MODELS.register_module()
-class GFNet(MetaFormer):
+class GFNet(ResizableBackbone):
     """Global Filter Network as a backbone for classification and dense prediction.
 
     After `GFNet <https://github.com/raoyongming/GFNet>`_ (``gfnet.py``, ``main_gfnet.py``), which
@@ -119,7 +118,9 @@ class GFNet(MetaFormer):
         out_norm: dict | None = LAYER_NORM,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        settings = self._settings(arch)
+        settings = resolve_arch(
+            arch, self.arch_settings, ('patch_size', 'embed_dims', 'depths'), ('layer_scale_init',)
+        )
         embed_dims, depths = settings['embed_dims'], settings['depths']
         if len(depths) == 1:
             embed_dims, depths = embed_dims * depths[0], (1,) * depths[0]
@@ -127,48 +128,71 @@ class GFNet(MetaFormer):
         else:
             downsample_stages = range(1, len(depths))
         patch_size = settings['patch_size']
-        height, width = (-(-side // patch_size) for side in _to_pair(img_size))
+        height, width = (-(-side // patch_size) for side in to_pair(img_size))
         sizes = pyramid_sizes((height, width), len(depths), downsample_stages)
+
+        def stage(i: int, drop_paths: list[float]) -> MetaFormerStage:
+            dim = embed_dims[i]
+            blocks = [
+                SingleResidualBlock(
+                    dim,
+                    GlobalFilter(dim, sizes[i]),
+                    Mlp(dim, 4 * dim),
+                    settings.get('layer_scale_init'),
+                    drop_path,
+                )
+                for drop_path in drop_paths
+            ]
+            downsample = None
+            if i in downsample_stages:
+                downsample = Conv2dAdaptivePadding(embed_dims[i - 1], dim, 2, stride=2)
+            return MetaFormerStage(downsample, blocks, with_cp)
+
         super().__init__(
+            sizes=sizes,
+            resize_mode=resize_mode,
             patch_embed=PatchEmbed(embed_dims[0], patch_size, sizes[0]),
-            downsample=partial(Conv2dAdaptivePadding, kernel_size=2, stride=2),
-            token_mixer=GlobalFilter,
-            stage_sizes=sizes,
+            stage=stage,
             embed_dims=embed_dims,
             depths=depths,
-            downsample_stages=downsample_stages,
-            layer_scale_init=settings.get('layer_scale_init'),
             out_indices=resolve_out_indices(out_indices, len(depths)),
             drop_path_rate=drop_path_rate,
             frozen_stages=frozen_stages,
-            with_cp=with_cp,
             norm_eval=norm_eval,
             out_norm=out_norm,
             init_cfg=init_cfg,
         )
-        self.sizes = sizes
-        self.num_stages = len(depths)
-        self.downsample_stages = downsample_stages
-        self.requested_resize_mode = resize_mode
-        self.register_buffer('resize_mode_id', torch.tensor(0, dtype=torch.uint8))
-        self.set_resize_mode(resize_mode or 'kernel')
-        self.register_load_state_dict_post_hook(_follow_stored_resize_mode)
 
-    def set_resize_mode(self, mode: str) -> None:
-        """Choose how filters are resized from now on.
+    def from_released(self, state_dict: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """Names and layouts of this library for the tensors of a released GFNet checkpoint.
 
         Args:
-            mode (str): See :func:`mmfreq.ops.resize_filter`.
+            state_dict (dict[str, Tensor]): Tensors of a file by name.
+
+        Returns:
+            dict[str, Tensor] | None: Renamed tensors, None if this is not a released GFNet.
 
         Raises:
-            ValueError: If ``mode`` is unknown.
+            ValueError: If the positions do not form a square.
         """
-        check_resize_mode(mode)
-        self.resize_mode = mode
-        self.resize_mode_id.fill_(RESIZE_MODES.index(mode))
-        for module in self.modules():
-            if isinstance(module, GlobalFilter):
-                module.resize_mode = mode
+        if not any(name.endswith('.filter.complex_weight') for name in state_dict):
+            return None
+        renamed = rename(state_dict, _RENAMING)
+        last_norm = f'norm{len(self.sizes) - 1}'
+        for name in ('weight', 'bias'):
+            if f'norm.{name}' in renamed:
+                renamed[f'{last_norm}.{name}'] = renamed.pop(f'norm.{name}')
+        for name, tensor in renamed.items():
+            if name.endswith('token_mixer.weight') and tensor.ndim == 4:
+                renamed[name] = tensor.permute(2, 0, 1, 3)  # (h, w // 2 + 1, C, 2) in the original
+            elif name == 'patch_embed.pos_embed' and tensor.ndim == 3:
+                side = math.isqrt(tensor.shape[1])
+                if side * side != tensor.shape[1]:
+                    raise ValueError(
+                        f'pos_embed has {tensor.shape[1]} positions, which is no square'
+                    )
+                renamed[name] = tensor.reshape(1, side, side, -1)
+        return renamed
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]
@@ -185,101 +209,23 @@ class GFNet(MetaFormer):
         Raises:
             ValueError: If positions or a filter do not have the shape that belongs to them.
         """
-        mode = self.requested_resize_mode
-        if any(name.endswith('.filter.complex_weight') for name in state_dict):
-            state_dict = _from_released(state_dict, last_norm=f'norm{self.num_stages - 1}.')
-            mode = mode or 'interpolate'
-        elif 'resize_mode_id' in state_dict:
-            mode = mode or _mode_of(state_dict['resize_mode_id'])
-        mode = mode or 'kernel'
-        adapted = {**state_dict, 'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode))}
-        positions = state_dict.get('patch_embed.pos_embed')
-        if positions is None:
-            return adapted, []
-        if positions.ndim != 4:
-            raise ValueError(f'pos_embed has the shape {tuple(positions.shape)}')
-        old_size = (positions.shape[1], positions.shape[2])
-        old_sizes = pyramid_sizes(old_size, self.num_stages, self.downsample_stages)
-        adapted['patch_embed.pos_embed'] = resize_positions(positions, self.sizes[0])
-        for module_name, module in self.named_modules():
-            name = f'{module_name}.weight'
-            if isinstance(module, GlobalFilter) and name in state_dict:
-                old = old_sizes[int(module_name.split('.')[1])]
-                try:
-                    adapted[name] = resize_filter(state_dict[name], old, module.size, mode)
-                except ValueError as error:
-                    raise ValueError(f'{name}: {error}') from error
-        return adapted, [
-            name for name in state_dict if adapted[name].shape != state_dict[name].shape
-        ]
-
-    @classmethod
-    def _settings(cls, arch: str | dict) -> dict:
-        if isinstance(arch, str):
-            if arch not in cls.arch_settings:
-                raise ValueError(f'arch must be one of {list(cls.arch_settings)}, got {arch!r}')
-            return cls.arch_settings[arch]
-        missing = {'patch_size', 'embed_dims', 'depths'} - set(arch)
-        unknown = set(arch) - {'patch_size', 'embed_dims', 'depths', 'layer_scale_init'}
-        if missing or unknown:
-            raise ValueError(
-                f'an arch dict needs patch_size, embed_dims and depths and may have '
-                f'layer_scale_init; missing {sorted(missing)}, unknown {sorted(unknown)}'
-            )
-        pair = {
-            name: (value,) if isinstance(value, int) else tuple(value)
-            for name, value in arch.items()
-            if name in ('embed_dims', 'depths')
-        }
-        settings = {**arch, **pair}
-        if not settings['depths'] or len(settings['embed_dims']) != len(settings['depths']):
-            raise ValueError(
-                f'embed_dims and depths of arch must have the same length, got '
-                f'{settings["embed_dims"]} and {settings["depths"]}'
-            )
-        return settings
+        adapted, resized = super().adapt_checkpoint(state_dict)
+        positions = adapted.get('patch_embed.pos_embed')
+        if positions is not None:
+            if positions.ndim != 4:
+                raise ValueError(f'pos_embed has the shape {tuple(positions.shape)}')
+            adapted['patch_embed.pos_embed'] = resize_positions(positions, self.sizes[0])
+            if positions.shape[1:3] != self.sizes[0]:
+                resized = ['patch_embed.pos_embed', *resized]
+        return adapted, resized
 
 
-def _follow_stored_resize_mode(model: nn.Module, _incompatible_keys: object) -> None:
-    assert isinstance(model, GFNet)
-    model.set_resize_mode(model.requested_resize_mode or _mode_of(model.resize_mode_id))
-
-
-def _mode_of(resize_mode_id: Tensor) -> str:
-    if resize_mode_id.numel() != 1 or not 0 <= int(resize_mode_id) < len(RESIZE_MODES):
-        raise ValueError(f'resize_mode_id must be one number below {len(RESIZE_MODES)}')
-    return RESIZE_MODES[int(resize_mode_id)]
-
-
-def _to_pair(img_size: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-    if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f'img_size must be one or two positive integers, got {img_size}')
-    return pair[0], pair[1]
-
-
-def _from_released(state_dict: dict[str, Tensor], last_norm: str) -> dict[str, Tensor]:
-    """Names and layouts of this library for the tensors of a released GFNet checkpoint."""
-    renaming = (
-        (r'^patch_embed\.0\.proj\.', 'patch_embed.proj.'),
-        (r'^patch_embed\.(\d+)\.proj\.', r'stages.\1.downsample.'),
-        (r'^pos_embed$', 'patch_embed.pos_embed'),
-        (r'^blocks\.(\d+)\.(\d+)\.', r'stages.\1.blocks.\2.'),
-        (r'^blocks\.(\d+)\.', r'stages.\1.blocks.0.'),
-        (r'\.filter\.complex_weight$', '.token_mixer.weight'),
-        (r'\.gamma$', '.layer_scale.weight'),
-        (r'^norm\.', last_norm),
-    )
-    renamed = {}
-    for name, tensor in state_dict.items():
-        for pattern, replacement in renaming:
-            name = re.sub(pattern, replacement, name)
-        if name.endswith('token_mixer.weight') and tensor.ndim == 4:
-            tensor = tensor.permute(2, 0, 1, 3)  # (h, w // 2 + 1, C, 2) in the original
-        elif name == 'patch_embed.pos_embed' and tensor.ndim == 3:
-            side = math.isqrt(tensor.shape[1])
-            if side * side != tensor.shape[1]:
-                raise ValueError(f'pos_embed has {tensor.shape[1]} positions, which is no square')
-            tensor = tensor.reshape(1, side, side, -1)
-        renamed[name] = tensor
-    return renamed
+_RENAMING = (
+    (r'^patch_embed\.0\.proj\.', 'patch_embed.proj.'),
+    (r'^patch_embed\.(\d+)\.proj\.', r'stages.\1.downsample.'),
+    (r'^pos_embed$', 'patch_embed.pos_embed'),
+    (r'^blocks\.(\d+)\.(\d+)\.', r'stages.\1.blocks.\2.'),
+    (r'^blocks\.(\d+)\.', r'stages.\1.blocks.0.'),
+    (r'\.filter\.complex_weight$', '.token_mixer.weight'),
+    (r'\.gamma$', '.layer_scale.weight'),
+)

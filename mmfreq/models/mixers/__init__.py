@@ -1,5 +1,13 @@
 """Token mixers: modules that map channels-last features ``(B, H, W, C)`` to the same shape."""
 
+from mmfreq.models.mixers.expanded import DynamicFilter, ExpandedGlobalFilter, SeparableConv
 from mmfreq.models.mixers.global_filter import GlobalFilter
+from mmfreq.models.mixers.resizable_filter import ResizableFilter
 
-__all__ = ['GlobalFilter']
+__all__ = [
+    'DynamicFilter',
+    'ExpandedGlobalFilter',
+    'GlobalFilter',
+    'ResizableFilter',
+    'SeparableConv',
+]

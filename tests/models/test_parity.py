@@ -1,0 +1,148 @@
+"""Outputs and gradients against numbers computed with the original implementations."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import mmfreq.models
+from mmfreq.models.backbones import dfformer, gfnet
+from mmfreq.models.pretrained import rename
+
+FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
+FIXTURES = sorted(
+    path.stem
+    for family in ('gfnet', 'dfformer', 'cdfformer', 'gfformer')
+    for path in FOLDER.glob(f'{family}-*.npz')
+)
+
+
+@pytest.fixture(scope='module')
+def reference(shared):
+    spec = importlib.util.spec_from_file_location('reference', shared / 'fixtures/reference.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Case:
+    """A fixture, the checkpoint that belongs to it, and models that loaded the checkpoint."""
+
+    def __init__(self, name, shared, reference, folder):
+        self.data = np.load(shared / 'fixtures' / f'{name}.npz')
+        self.meta = json.loads(str(self.data['meta']))
+        entries = reference.parse(self.data['keys'])
+        if 'src_keys' in self.data.files:  # the checkpoint has the size of the pre-training
+            entries.update(reference.parse(self.data['src_keys']))
+        self.weights = {
+            key: torch.from_numpy(reference.synth(key, *entry)) for key, entry in entries.items()
+        }
+        self.checkpoint = folder / 'checkpoint.pth'
+        torch.save({'model': self.weights, 'epoch': 299}, self.checkpoint)
+        self.images = torch.from_numpy(reference.make_input(self.meta))
+
+    def build(self, dtype, **kwargs):
+        init_cfg = dict(type='Pretrained', checkpoint=str(self.checkpoint))
+        model = self.network()(**{**self.arguments(), 'init_cfg': init_cfg, **kwargs})
+        model.init_weights()
+        return model.to(dtype).eval()
+
+    def network(self):
+        family = self.meta['name'].split('-')[0]
+        names = {name.lower(): name for name in mmfreq.models.__all__}
+        return getattr(mmfreq.models, names[family])
+
+    def arguments(self):
+        if self.meta['model'] == 'gfnet':
+            return dict(arch=self.meta['variant'], img_size=self.meta['img_size'])
+        return dict(arch=self.meta['variant'].split('_')[1], img_size=self.meta['input_size'])
+
+    def outputs(self, dtype):
+        """All outputs of the fixture by name, and the model that made its maps."""
+        images, names = self.images.to(dtype), self.meta['outputs']
+        if names[-1].startswith('norm'):  # a dense model with one norm per output
+            model = self.build(dtype)
+            return dict(zip(names, model(images), strict=True)), model
+        model = self.build(dtype, out_norm=None)
+        maps = list(model(images))
+        if self.meta['model'] == 'gfnet':
+            normed = self.build(dtype, out_indices=-1)
+            norm = normed._output(normed.out_indices[0], maps[-1])
+            torch.testing.assert_close(norm, normed(images)[0])
+            maps.append(norm)
+            logits = F.linear(norm.mean((2, 3)), *self.head(dtype, 'head'))
+        else:
+            pooled = F.layer_norm(
+                maps[-1].mean((2, 3)), maps[-1].shape[1:2], *self.head(dtype, 'norm'), eps=1e-6
+            )
+            hidden = F.linear(pooled, *self.head(dtype, 'head.fc1')).relu().square()
+            hidden = F.layer_norm(hidden, hidden.shape[1:], *self.head(dtype, 'head.norm'))
+            maps.append(pooled)
+            logits = F.linear(hidden, *self.head(dtype, 'head.fc2'))
+        return dict(zip(names, [*maps, logits], strict=True)), model
+
+    def head(self, dtype, name):
+        return [self.weights[f'{name}.{part}'].to(dtype) for part in ('weight', 'bias')]
+
+    def our_name(self, name):
+        renaming = gfnet._RENAMING if self.meta['model'] == 'gfnet' else dfformer._RENAMING
+        return next(iter(rename({name: None}, renaming)))
+
+
+@pytest.fixture(params=FIXTURES)
+def case(request, shared, reference, tmp_path):
+    return Case(request.param, shared, reference, tmp_path)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=['fp32', 'fp64'])
+def test_outputs(case, reference, dtype):
+    with torch.no_grad():
+        outputs, _ = case.outputs(dtype)
+    outputs = {name: output.numpy() for name, output in outputs.items()}
+    assert reference.compare(case.data, outputs, f64=dtype == torch.float64)
+
+
+def test_parameter_count(case):
+    dense = case.meta['outputs'][-1].startswith('norm')
+    with torch.device('meta'):
+        model = case.network()(**case.arguments(), **({} if dense else dict(out_indices=-1)))
+    assert sum(p.numel() for p in model.parameters()) == case.meta['params_no_head']
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=['fp32', 'fp64'])
+def test_gradient_norms(case, dtype):
+    if 'grad_names' not in case.data.files:
+        pytest.skip('no gradients in this fixture')
+    outputs, model = case.outputs(dtype)
+    sum((output**2).mean() for output in outputs.values()).backward()
+    ours = {name: param.grad.double() for name, param in model.named_parameters()}
+    grads = zip(*(case.data[f'grad_{key}'] for key in ('names', 'norm64', 'err32')), strict=True)
+    for name, norm, fp32_error in grads:
+        renamed = case.our_name(str(name))
+        if renamed in ours:  # not the last norm and the classifier
+            grad = ours.pop(renamed)
+            # Gradients of StarReLU's scalars are sums that nearly cancel.
+            floor = 1e-4 if grad.numel() == 1 else 1e-6
+            tolerance = 1e-9 if dtype == torch.float64 else max(5 * fp32_error, floor)
+            assert float(grad.norm()) == pytest.approx(norm, rel=tolerance), name
+    assert not ours
+
+
+def test_forward_at_another_size_resizes_like_the_fine_tuning(shared, reference, tmp_path):
+    """A released checkpoint is resized as by its authors, when loading and when running."""
+    case = Case('gfnet-h-ti-ft224to384-384x384', shared, reference, tmp_path)
+    loaded_at_384 = case.build(torch.float64, out_norm=None)
+    loaded_at_224 = case.build(torch.float64, out_norm=None, img_size=224)
+    assert loaded_at_224.resize_mode == 'interpolate'
+    with torch.no_grad():
+        pairs = zip(
+            loaded_at_384(case.images.double()), loaded_at_224(case.images.double()), strict=True
+        )
+        for first, second in pairs:
+            # Weights are resized in fp32 when they are loaded and in fp64 when the model runs.
+            torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)

@@ -86,7 +86,7 @@ def dynamic_filter2d(x: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
             product = spectrum * _combine(weights, gains)
         else:
             product = spectrum
-            step = max(CHUNK_ELEMENTS // (batch * gains[0].numel()), 1)
+            step = max(min(CHUNK_ELEMENTS // (batch * gains[0].numel()), channels // 4), 1)
             for i in range(0, channels, step):
                 product[:, i : i + step] *= _combine(weights[:, i : i + step], gains)
     return inverse_of_hermitian(product, (height, width)).to(x.dtype)

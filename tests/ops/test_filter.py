@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmfreq.ops import dynamic_filter2d, filter, spectral_filter2d

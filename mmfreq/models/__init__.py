@@ -1,5 +1,5 @@
 """Networks and the layers that they are made of."""
 
-from mmfreq.models.backbones import CDFFormer, DFFormer, GFFormer, GFNet
+from mmfreq.models.backbones import AFFNet, CDFFormer, DFFormer, GFFormer, GFNet
 
-__all__ = ['CDFFormer', 'DFFormer', 'GFFormer', 'GFNet']
+__all__ = ['AFFNet', 'CDFFormer', 'DFFormer', 'GFFormer', 'GFNet']

@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 
 import mmfreq.models
-from mmfreq.models.backbones import dfformer, gfnet
+from mmfreq.models.backbones import affnet, dfformer, gfnet
 from mmfreq.models.pretrained import rename
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
 FIXTURES = sorted(
     path.stem
-    for family in ('gfnet', 'dfformer', 'cdfformer', 'gfformer')
+    for family in ('gfnet', 'dfformer', 'cdfformer', 'gfformer', 'affnet')
     for path in FOLDER.glob(f'{family}-*.npz')
 )
 
@@ -58,9 +58,22 @@ class Case:
         return getattr(mmfreq.models, names[family])
 
     def arguments(self):
+        if self.meta['model'] == 'affnet':
+            return self.affnet_arguments()
         if self.meta['model'] == 'gfnet':
             return dict(arch=self.meta['variant'], img_size=self.meta['img_size'])
         return dict(arch=self.meta['variant'].split('_')[1], img_size=self.meta['input_size'])
+
+    def affnet_arguments(self):
+        arguments = dict(
+            arch={'xx_small': 'et', 'x_small': 't', 'small': 'base'}[self.meta['variant']],
+            act_cfg=dict(type={'swish': 'SiLU', 'relu': 'ReLU'}[self.meta['act']]),
+            output_stride=self.meta.get('output_stride', 32),
+            out_indices=range(5),
+        )
+        if self.meta['block_norm'].startswith('layer_norm ('):
+            arguments['block_norm_cfg'] = dict(type='mmfreq.StdLayerNorm')
+        return arguments
 
     def outputs(self, dtype):
         """All outputs of the fixture by name, and the model that made its maps."""
@@ -70,7 +83,11 @@ class Case:
             return dict(zip(names, model(images), strict=True)), model
         model = self.build(dtype, out_norm=None)
         maps = list(model(images))
-        if self.meta['model'] == 'gfnet':
+        if self.meta['model'] == 'affnet':
+            stem = model.patch_embed[0](images)
+            maps = [stem, model.patch_embed[1](stem), *maps]
+            logits = F.linear(maps[-1].mean((2, 3)), *self.head(dtype, 'classifier.fc'))
+        elif self.meta['model'] == 'gfnet':
             normed = self.build(dtype, out_indices=-1)
             norm = normed._output(normed.out_indices[0], maps[-1])
             torch.testing.assert_close(norm, normed(images)[0])
@@ -90,8 +107,8 @@ class Case:
         return [self.weights[f'{name}.{part}'].to(dtype) for part in ('weight', 'bias')]
 
     def our_name(self, name):
-        renaming = gfnet._RENAMING if self.meta['model'] == 'gfnet' else dfformer._RENAMING
-        return next(iter(rename({name: None}, renaming)))
+        module = {'gfnet': gfnet, 'dfformer': dfformer, 'affnet': affnet}[self.meta['model']]
+        return next(iter(rename({name: None}, module._RENAMING)))
 
 
 @pytest.fixture(params=FIXTURES)
@@ -110,7 +127,7 @@ def test_outputs(case, reference, dtype):
 def test_parameter_count(case):
     dense = case.meta['outputs'][-1].startswith('norm')
     with torch.device('meta'):
-        model = case.network()(**case.arguments(), **({} if dense else dict(out_indices=-1)))
+        model = case.network()(**case.arguments() | ({} if dense else dict(out_indices=-1)))
     assert sum(p.numel() for p in model.parameters()) == case.meta['params_no_head']
 
 

@@ -1,0 +1,337 @@
+"""AFFNet: Adaptive Frequency Filters As Efficient Global Token Mixers, arXiv 2307.14008."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from mmcv.cnn import ConvModule, build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+from mmfreq.models.backbones.base import (
+    StagedBackbone,
+    resolve_arch,
+    resolve_out_indices,
+    to_pair,
+)
+from mmfreq.models.backbones.metaformer import run_block
+from mmfreq.models.mixers import AdaptiveFilter
+from mmfreq.models.pretrained import rename
+from mmfreq.ops.resize import check_resize_mode
+from mmfreq.registry import MODELS
+
+__all__ = ['AFFNet', 'StdLayerNorm']
+
+BLOCK_NORM = dict(type='GN', num_groups=1, eps=1e-5)
+
+
+@MODELS.register_module()
+class StdLayerNorm(nn.Module):
+    """Norm over the channels of each pixel, ``(x - mean) / (std + eps)``.
+
+    CVNets' ``layer_norm`` on feature maps; it adds ``eps`` to the deviation, not to the variance.
+    Only for AFFNets that were trained with it, by ``block_norm_cfg``.
+
+    Args:
+        dim (int): Number of channels ``C``.
+        eps (float): Defaults to 1e-5.
+    """
+
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise features ``(B, C, H, W)``."""
+        std, mean = torch.std_mean(x, dim=1, keepdim=True, correction=0)
+        normed = (x - mean) / (std + self.eps)
+        return normed * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class MBConv(nn.Module):
+    """Inverted residual of MobileNetV2, arXiv 1801.04381: 1x1, depthwise 3x3, 1x1.
+
+    With a skip connection if neither size nor number of channels changes.
+
+    Args:
+        in_dim (int): Number of input channels.
+        dim (int): Number of output channels.
+        expand_ratio (int): Channels inside per input channel.
+        stride (int): Stride of the depthwise convolution. Defaults to 1.
+        dilation (int): Dilation of the depthwise convolution. Defaults to 1.
+        norm_cfg (dict): Config of the norms.
+        act_cfg (dict): Config of the activations.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        dim: int,
+        expand_ratio: int,
+        stride: int = 1,
+        dilation: int = 1,
+        *,
+        norm_cfg: dict,
+        act_cfg: dict,
+    ) -> None:
+        super().__init__()
+        hidden = expand_ratio * in_dim
+        self.expand = ConvModule(in_dim, hidden, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.depthwise = ConvModule(
+            hidden,
+            hidden,
+            3,
+            stride=stride,
+            padding=dilation,
+            dilation=dilation,
+            groups=hidden,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+        )
+        self.project = ConvModule(hidden, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.has_skip = stride == 1 and in_dim == dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features ``(B, C, H, W)`` to ``(B, C', H', W')``."""
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.has_skip else y
+
+
+class AFFBlock(nn.Module):
+    """Channels first, then tokens, under one residual: ``x + filter(norm2(mbconv(norm1(x))))``.
+
+    MBConv and filter have skip connections of their own, as in the original's code.
+
+    Args:
+        dim (int): Number of channels.
+        drop_path (float): Probability of dropping the branch of a sample.
+        norm_cfg (dict): Config of the norms inside of the MBConv.
+        act_cfg (dict): Config of the activations.
+        block_norm_cfg (dict): Config of the norms before MBConv and filter.
+    """
+
+    def __init__(
+        self, dim: int, drop_path: float, norm_cfg: dict, act_cfg: dict, block_norm_cfg: dict
+    ) -> None:
+        super().__init__()
+        self.norm1 = build_norm_layer(block_norm_cfg, dim)[1]
+        self.mlp = MBConv(dim, dim, 2, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.norm2 = build_norm_layer(block_norm_cfg, dim)[1]
+        self.token_mixer = AdaptiveFilter(dim, act_cfg)
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features ``(B, C, H, W)`` to features of the same shape."""
+        return x + self.drop_path(self.token_mixer(self.norm2(self.mlp(self.norm1(x)))))
+
+
+class AFFStage(nn.Module):
+    """Downsampling, blocks, and if the blocks mix tokens a fusion of their input and output.
+
+    Args:
+        downsample (nn.Module): Maps ``(B, C, H, W)`` to the stage's channels and size.
+        blocks (Sequence[nn.Module]): Blocks on ``(B, C, H, W)``.
+        fusion (nn.Module, optional): Maps input and output of the blocks to one map.
+        with_cp (bool): Recompute the blocks in the backward pass.
+    """
+
+    def __init__(
+        self,
+        downsample: nn.Module,
+        blocks: Sequence[nn.Module],
+        fusion: nn.Module | None,
+        with_cp: bool,
+    ) -> None:
+        super().__init__()
+        self.downsample = downsample
+        self.blocks = nn.ModuleList(blocks)
+        self.fusion = fusion
+        self.with_cp = with_cp
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
+        x = before = self.downsample(x)
+        for block in self.blocks:
+            x = run_block(block, x, self.with_cp)
+        return x if self.fusion is None else self.fusion(before, x)
+
+
+class Fusion(nn.Module):
+    """Norm and projection of the blocks' output, and a 1x1 convolution over it and their input.
+
+    Args:
+        dim (int): Number of channels.
+        norm_cfg (dict): Config of the norms of the convolutions.
+        act_cfg (dict): Config of the activation.
+        block_norm_cfg (dict): Config of the norm behind the blocks.
+    """
+
+    def __init__(self, dim: int, norm_cfg: dict, act_cfg: dict, block_norm_cfg: dict) -> None:
+        super().__init__()
+        self.norm = build_norm_layer(block_norm_cfg, dim)[1]
+        self.proj = ConvModule(dim, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.fuse = ConvModule(2 * dim, dim, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """Map two maps ``(B, C, H, W)`` to one."""
+        return self.fuse(torch.cat([before, self.proj(self.norm(after))], dim=1))
+
+
+@MODELS.register_module()
+class AFFNet(StagedBackbone):
+    """Adaptive Frequency Filter network, a light-weight backbone of MBConvs and spectral masks.
+
+    After microsoft/TokenMixers, folder ``Adaptive Frequency Filters``, whose CVNets-style files are
+    taken as they are. Images have any size and no parameter depends on it. The original takes RGB
+    images in [0, 1] without further normalisation.
+
+    ====  =======================  ===========  ============  ==========  ==============
+    arch  ``embed_dims``           ``depths``   MBConv ratio  parameters  original name
+    ====  =======================  ===========  ============  ==========  ==============
+    et    48, 64, 104, 144, 576    2, 2, 4, 3   2             0.86 M      AFFNet-ET
+    t     48, 96, 160, 192, 768    2, 2, 4, 3   4             1.89 M      AFFNet-T
+    base  64, 128, 256, 320, 960   2, 2, 4, 3   4             4.61 M      AFFNet
+    ====  =======================  ===========  ============  ==========  ==============
+
+    The fifth stage is the 1x1 convolution before the original's classifier; parameters are counted
+    with it. It exists only if ``out_indices`` asks for it.
+
+    Args:
+        arch (str | dict): A name from the table, or a dict with ``embed_dims``, ``depths`` and
+            ``expand_ratio`` of four stages, the last three with channels that 8 divides; a fifth
+            number of channels, with depth 0, adds the final convolution. Defaults to ``'base'``.
+        out_indices (int | Sequence[int]): Stages whose features are returned. Defaults to
+            (0, 1, 2, 3), strides 4, 8, 16, 32.
+        output_stride (int): Largest stride, 8, 16 or 32; strides beyond it become dilations, as
+            DeepLabV3 needs. Defaults to 32.
+        drop_path_rate (float): Stochastic-depth rate of the last block. Defaults to 0, as in the
+            original.
+        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
+            Defaults to -1.
+        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
+        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
+        norm_cfg (dict): Norm of the convolutions. Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation, also inside the masks. Defaults to ``dict(type='SiLU')``.
+        block_norm_cfg (dict): Norm of the blocks. Defaults to one group over channels and
+            positions, which released models use; ``dict(type='mmfreq.StdLayerNorm')`` is the
+            original's other one.
+        out_norm (dict, optional): Norm of each output. Defaults to None: raw features, as the
+            original's dense models take them.
+        img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
+        resize_mode (str, optional): As for other backbones; nothing is resized here.
+        init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
+            checkpoint=...)`` takes released files as they are and checkpoints of this library.
+            Defaults to None: Kaiming initialisation of convolutions.
+
+    Raises:
+        ValueError: If an argument is unknown or out of range, or 8 does not divide the channels of
+            a stage with filters; the message names it.
+    """
+
+    arch_settings: ClassVar[dict[str, dict]] = {
+        'et': dict(embed_dims=(48, 64, 104, 144, 576), depths=(2, 2, 4, 3, 0), expand_ratio=2),
+        't': dict(embed_dims=(48, 96, 160, 192, 768), depths=(2, 2, 4, 3, 0), expand_ratio=4),
+        'base': dict(embed_dims=(64, 128, 256, 320, 960), depths=(2, 2, 4, 3, 0), expand_ratio=4),
+    }
+    stem_dims = (16, 32)
+    default_init: ClassVar[list[dict]] = [dict(type='Kaiming', layer='Conv2d', mode='fan_out')]
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        out_indices: int | Sequence[int] = (0, 1, 2, 3),
+        output_stride: int = 32,
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        norm_eval: bool = False,
+        norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
+        act_cfg: dict = dict(type='SiLU'),  # noqa: B006
+        block_norm_cfg: dict = BLOCK_NORM,
+        out_norm: dict | None = None,
+        img_size: int | tuple[int, int] = 224,
+        resize_mode: str | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        settings = resolve_arch(arch, self.arch_settings, ('embed_dims', 'depths', 'expand_ratio'))
+        embed_dims, depths = settings['embed_dims'], settings['depths']
+        expand_ratio = settings['expand_ratio']
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f'output_stride must be 8, 16 or 32, got {output_stride}')
+        to_pair(img_size)
+        check_resize_mode(resize_mode or 'kernel')
+        layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        stem = nn.Sequential(
+            ConvModule(3, self.stem_dims[0], 3, stride=2, padding=1, **layers),
+            MBConv(*self.stem_dims, expand_ratio, **layers),
+        )
+
+        def stage(i: int, drop_paths: list[float]) -> nn.Module:
+            dim, in_dim = embed_dims[i], embed_dims[i - 1] if i > 0 else self.stem_dims[1]
+            if i == 4:
+                return ConvModule(in_dim, dim, 1, **layers)
+            strided = 4 * 2**i <= output_stride
+            # The first convolution behind a removed stride still sees the finer map undilated.
+            dilation = 1 if strided else max(2 * 2**i // output_stride, 1)
+            downsample = MBConv(in_dim, dim, expand_ratio, 2 if strided else 1, dilation, **layers)
+            blocks: list[nn.Module]
+            if i == 0:
+                blocks = [MBConv(dim, dim, expand_ratio, **layers) for _ in drop_paths]
+                return AFFStage(downsample, blocks, None, with_cp)
+            blocks = [AFFBlock(dim, p, **layers, block_norm_cfg=block_norm_cfg) for p in drop_paths]
+            fusion = Fusion(dim, **layers, block_norm_cfg=block_norm_cfg)
+            return AFFStage(downsample, blocks, fusion, with_cp)
+
+        super().__init__(
+            patch_embed=stem,
+            stage=stage,
+            embed_dims=embed_dims,
+            depths=depths,
+            out_indices=resolve_out_indices(out_indices, len(depths)),
+            drop_path_rate=drop_path_rate,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            out_norm=out_norm,
+            init_cfg=init_cfg,
+        )
+
+    def adapt_checkpoint(
+        self, state_dict: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Rename a released checkpoint, of a classifier or of a segmentor's encoder.
+
+        Args:
+            state_dict (dict[str, Tensor]): Tensors of a released AFFNet or of this class.
+
+        Returns:
+            tuple[dict[str, Tensor], list[str]]: Tensors by this model's names, and an empty list.
+        """
+        if not any('.global_rep.' in name for name in state_dict):
+            return state_dict, []
+        return rename(state_dict, _RENAMING), []
+
+
+_RENAMING = (
+    (r'^encoder\.', ''),
+    (r'^conv_1\.block\.', 'patch_embed.0.'),
+    (r'^layer_1\.0\.', 'patch_embed.1.'),
+    (r'^layer_2\.0\.', 'stages.0.downsample.'),
+    (r'^layer_2\.1\.', 'stages.0.blocks.0.'),
+    (r'^layer_2\.2\.', 'stages.0.blocks.1.'),
+    (r'^layer_3\.', 'stages.1.'),
+    (r'^layer_4\.', 'stages.2.'),
+    (r'^layer_5\.', 'stages.3.'),
+    (r'^conv_1x1_exp\.block\.', 'stages.4.'),
+    (r'^(stages\.[123])\.0\.', r'\1.downsample.'),
+    (r'^(stages\.[123])\.1\.global_rep\.\d+\.(weight|bias)$', r'\1.fusion.norm.\2'),
+    (r'^(stages\.[123])\.1\.global_rep\.', r'\1.blocks.'),
+    (r'^(stages\.[123])\.1\.conv_proj\.block\.', r'\1.fusion.proj.'),
+    (r'^(stages\.[123])\.1\.fusion\.block\.', r'\1.fusion.fuse.'),
+    (r'\.block\.exp_1x1\.block\.', '.expand.'),
+    (r'\.block\.conv_3x3\.block\.', '.depthwise.'),
+    (r'\.block\.red_1x1\.block\.', '.project.'),
+    (r'\.filter\.([wb][12])$', r'.token_mixer.\1'),
+    (r'(patch_embed\.0|stages\.4|expand|depthwise|project|proj|fuse)\.norm\.', r'\1.bn.'),
+)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ import torch
 import torch.nn.functional as F
 
 import mmfreq.models
+from mmfreq.models import fdconv
 from mmfreq.models.backbones import affnet, dfformer, gfnet
 from mmfreq.models.pretrained import rename
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
 FIXTURES = sorted(
     path.stem
-    for family in ('gfnet', 'dfformer', 'cdfformer', 'gfformer', 'affnet')
-    for path in FOLDER.glob(f'{family}-*.npz')
+    for family in ('gfnet-', 'dfformer-', 'cdfformer-', 'gfformer-', 'affnet-', 'fdconv-resnet')
+    for path in FOLDER.glob(f'{family}*.npz')
 )
 
 
@@ -45,19 +47,29 @@ class Case:
         self.checkpoint = folder / 'checkpoint.pth'
         torch.save({'model': self.weights, 'epoch': 299}, self.checkpoint)
         self.images = torch.from_numpy(reference.make_input(self.meta))
+        self.group_map = reference.fdconv_group_map
 
     def build(self, dtype, **kwargs):
         init_cfg = dict(type='Pretrained', checkpoint=str(self.checkpoint))
         model = self.network()(**{**self.arguments(), 'init_cfg': init_cfg, **kwargs})
         model.init_weights()
+        for module in model.modules():
+            if isinstance(module, mmfreq.models.FDConv) and module.is_dynamic:
+                out_channels, in_channels, side, _ = module.kernel_shape
+                stored = self.group_map(out_channels, in_channels, side, 64)
+                module.group_map.copy_(torch.from_numpy(stored))
         return model.to(dtype).eval()
 
     def network(self):
+        if self.meta['model'] == 'fdconv-resnet':
+            return mmfreq.models.FDResNet
         family = self.meta['name'].split('-')[0]
         names = {name.lower(): name for name in mmfreq.models.__all__}
         return getattr(mmfreq.models, names[family])
 
     def arguments(self):
+        if self.meta['model'] == 'fdconv-resnet':
+            return dict(depth=int(self.meta['variant'][1:]))
         if self.meta['model'] == 'affnet':
             return self.affnet_arguments()
         if self.meta['model'] == 'gfnet':
@@ -79,6 +91,9 @@ class Case:
         """All outputs of the fixture by name, and the model that made its maps."""
         images, names = self.images.to(dtype), self.meta['outputs']
         if names[-1].startswith('norm'):  # a dense model with one norm per output
+            model = self.build(dtype)
+            return dict(zip(names, model(images), strict=True)), model
+        if self.meta['model'] == 'fdconv-resnet':
             model = self.build(dtype)
             return dict(zip(names, model(images), strict=True)), model
         model = self.build(dtype, out_norm=None)
@@ -106,7 +121,19 @@ class Case:
     def head(self, dtype, name):
         return [self.weights[f'{name}.{part}'].to(dtype) for part in ('weight', 'bias')]
 
+    def gradients(self, model):
+        """Gradients by name; band modulations, one tensor here, one each in the original."""
+        grads = {name: param.grad.double() for name, param in model.named_parameters()}
+        for name in [name for name in grads if '.bands.' in name]:
+            grads |= {f'{name}.{i}': grad for i, grad in enumerate(grads.pop(name))}
+        return grads
+
     def our_name(self, name):
+        if self.meta['model'] == 'fdconv-resnet':
+            name = name.replace('dft_weight', 'spectrum')
+            for old, new in fdconv._RENAMED.items():
+                name = name.replace(old, new)
+            return re.sub(r'FBM\.freq_weight_conv_list\.(\d)\.(\w+)', r'bands.\2.\1', name)
         module = {'gfnet': gfnet, 'dfformer': dfformer, 'affnet': affnet}[self.meta['model']]
         return next(iter(rename({name: None}, module._RENAMING)))
 
@@ -125,9 +152,8 @@ def test_outputs(case, reference, dtype):
 
 
 def test_parameter_count(case):
-    dense = case.meta['outputs'][-1].startswith('norm')
-    with torch.device('meta'):
-        model = case.network()(**case.arguments() | ({} if dense else dict(out_indices=-1)))
+    dense = case.meta['outputs'][-1].startswith(('norm', 'layer4'))
+    model = case.network()(**case.arguments() | ({} if dense else dict(out_indices=-1)))
     assert sum(p.numel() for p in model.parameters()) == case.meta['params_no_head']
 
 
@@ -137,14 +163,14 @@ def test_gradient_norms(case, dtype):
         pytest.skip('no gradients in this fixture')
     outputs, model = case.outputs(dtype)
     sum((output**2).mean() for output in outputs.values()).backward()
-    ours = {name: param.grad.double() for name, param in model.named_parameters()}
+    ours = case.gradients(model)
     grads = zip(*(case.data[f'grad_{key}'] for key in ('names', 'norm64', 'err32')), strict=True)
     for name, norm, fp32_error in grads:
         renamed = case.our_name(str(name))
         if renamed in ours:  # not the last norm and the classifier
             grad = ours.pop(renamed)
-            # Gradients of StarReLU's scalars are sums that nearly cancel.
-            floor = 1e-4 if grad.numel() == 1 else 1e-6
+            # Gradients of StarReLU's scalars and of band weights are sums that nearly cancel.
+            floor = 1e-4 if grad.numel() == 1 or '.bands.' in renamed else 1e-6
             tolerance = 1e-9 if dtype == torch.float64 else max(5 * fp32_error, floor)
             assert float(grad.norm()) == pytest.approx(norm, rel=tolerance), name
     assert not ours

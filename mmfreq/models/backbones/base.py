@@ -16,6 +16,7 @@ from mmfreq.models.pretrained import load_pretrained
 
 __all__ = [
     'LAYER_NORM',
+    'LoadsPretrained',
     'StagedBackbone',
     'pyramid_sizes',
     'resolve_arch',
@@ -26,7 +27,40 @@ __all__ = [
 LAYER_NORM = dict(type='LN', eps=1e-6)
 
 
-class StagedBackbone(BaseModule):
+class LoadsPretrained(BaseModule):
+    """Initialisation of a backbone whose ``Pretrained`` goes through :func:`load_pretrained`.
+
+    Attributes:
+        optional_in_checkpoint (str): Regular expression of the names that a checkpoint may lack.
+        default_init (list[dict]): Initialisation where ``init_cfg`` names none.
+    """
+
+    optional_in_checkpoint: str
+    init_cfg: dict | list[dict] | None
+    default_init: ClassVar[list[dict]] = [
+        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
+    ]
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says, then load pretrained weights if it names any."""
+        given = self.init_cfg
+        cfgs = [given] if isinstance(given, dict) else given or []
+        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        self.init_cfg = others or self.default_init
+        super().init_weights()
+        self.init_cfg = given
+        for cfg in cfgs:
+            if cfg['type'] == 'Pretrained':
+                load_pretrained(self, cfg['checkpoint'])
+
+    def adapt_checkpoint(
+        self, state_dict: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Fit a file's tensors to this network, see :class:`mmfreq.models.pretrained.Adaptable`."""
+        return state_dict, []
+
+
+class StagedBackbone(LoadsPretrained):
     """Base of backbones that are a stem followed by stages of blocks.
 
     Only what the wanted outputs need is built: stages after the last of ``out_indices`` do not
@@ -52,9 +86,6 @@ class StagedBackbone(BaseModule):
 
     # Classifiers have one norm, behind the last stage; norms of other outputs start fresh.
     optional_in_checkpoint = r'norm\d+\.'
-    default_init: ClassVar[list[dict]] = [
-        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
-    ]
 
     def __init__(
         self,
@@ -71,7 +102,6 @@ class StagedBackbone(BaseModule):
         init_cfg: dict | list[dict] | None,
     ) -> None:
         super().__init__(init_cfg)
-        self.init_cfg: dict | list[dict] | None
         num_stages = out_indices[-1] + 1
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
@@ -151,24 +181,6 @@ class StagedBackbone(BaseModule):
         position = {'blocks': int(parts[3]) if parts[2] == 'blocks' else 0, 'downsample': 0}
         block = position.get(parts[2], self.depths[stage] - 1)
         return sum(self.depths[:stage]) + block + 1, num_layers
-
-    def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says; pretrained weights load by :func:`load_pretrained`."""
-        given = self.init_cfg
-        cfgs = [given] if isinstance(given, dict) else given or []
-        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
-        self.init_cfg = others or self.default_init
-        super().init_weights()
-        self.init_cfg = given
-        for cfg in cfgs:
-            if cfg['type'] == 'Pretrained':
-                load_pretrained(self, cfg['checkpoint'])
-
-    def adapt_checkpoint(
-        self, state_dict: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], list[str]]:
-        """Fit a file's tensors to this network, see :class:`mmfreq.models.pretrained.Adaptable`."""
-        return state_dict, []
 
     def train(self, mode: bool = True) -> 'StagedBackbone':
         """Switch to training or evaluation; frozen stages stay in evaluation."""

@@ -1,0 +1,112 @@
+"""Convolution kernels in the frequency domain, and frequency bands of feature maps, for FDConv.
+
+The weights of a convolution form one image: its ``O * k`` rows are output channels and kernel rows,
+its ``I * k`` columns input channels and kernel columns. FDConv (arXiv 2503.18783) stores that
+image's spectrum and splits the coefficients into disjoint groups by frequency.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmfreq.ops.fft import irfft2, rfft2
+
+__all__ = [
+    'BAND_MASKS',
+    'frequency_groups',
+    'kernel_to_spectrum',
+    'low_pass_mask',
+    'spectrum_to_kernel',
+]
+
+BAND_MASKS = ('exact', 'nearest')
+FAITHFUL_SIDE = 64  # the original computes its masks for maps of this side
+
+
+def kernel_to_spectrum(kernel: Tensor) -> Tensor:
+    """Spectrum of the weights of a convolution.
+
+    Args:
+        kernel (Tensor): Weights of shape ``(O, I, k, k)``.
+
+    Returns:
+        Tensor: Complex half spectrum of shape ``(O * k, I * k // 2 + 1)``, not normalised.
+    """
+    out_channels, in_channels, height, width = kernel.shape
+    image = kernel.transpose(1, 2).reshape(out_channels * height, in_channels * width)
+    return rfft2(image, norm='backward')
+
+
+def spectrum_to_kernel(spectrum: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+    """Inverse of :func:`kernel_to_spectrum`, for any half spectrum.
+
+    Args:
+        spectrum (Tensor): Complex, shape ``(..., O * k, I * k // 2 + 1)``.
+        shape (tuple[int, int, int, int]): ``(O, I, k, k)``.
+
+    Returns:
+        Tensor: Weights of shape ``(..., O, I, k, k)``.
+    """
+    out_channels, in_channels, height, width = shape
+    image = irfft2(spectrum, (out_channels * height, in_channels * width), norm='backward')
+    image = image.unflatten(-2, (out_channels, height)).unflatten(-1, (in_channels, width))
+    return image.transpose(-3, -2)
+
+
+def frequency_groups(size: tuple[int, int], num_groups: int) -> Tensor:
+    """Split the coefficients of a half spectrum into groups of rising frequency.
+
+    Coefficients are ordered by their distance from zero frequency, in cycles per pixel, compared as
+    integers; equal ones keep their order in memory. Groups have equal sizes if the number of
+    coefficients allows, else sizes that differ by one. The original compares float32 distances:
+    with 3x3 kernels it puts a few coefficients next to a border into the other group.
+
+    Args:
+        size (tuple[int, int]): Size ``(h, w)`` of the image.
+        num_groups (int): Number of groups.
+
+    Returns:
+        Tensor: Number of the group of each coefficient, int64, shape ``(h, w // 2 + 1)``.
+    """
+    height, width = size
+    rows = torch.arange(height)
+    rows = torch.minimum(rows, height - rows)
+    columns = torch.arange(width // 2 + 1)
+    distance = ((rows[:, None] * width) ** 2 + (columns * height) ** 2).flatten()
+    groups = torch.empty_like(distance)
+    groups[distance.argsort(stable=True)] = (
+        torch.arange(len(distance)) * num_groups // len(distance)
+    )
+    return groups.reshape(height, -1)
+
+
+def low_pass_mask(
+    size: tuple[int, int], factor: int, masks: str = 'exact', device: torch.device | None = None
+) -> Tensor:
+    """Mask of the frequencies up to ``1 / (2 * factor)`` cycles per pixel, along both axes.
+
+    * ``'exact'``, **correct**: from the true frequencies of the map.
+    * ``'nearest'``, **faithful** to the original: computed for 64x64 maps, with its rounding, and
+      resized to other spectra with nearest-neighbour interpolation in FFT order. At 100x168, 179 of
+      8500 coefficients are on the wrong side of a band's edge.
+
+    Args:
+        size (tuple[int, int]): Size ``(H, W)`` of the map.
+        factor (int): 1 keeps everything.
+        masks (str): ``'exact'`` or ``'nearest'``. Defaults to ``'exact'``.
+        device (torch.device, optional): Of the mask. Defaults to None: the current one.
+
+    Returns:
+        Tensor: Boolean mask of shape ``(H, W // 2 + 1)``.
+    """
+    height, width = size
+    if masks == 'nearest':
+        rows = torch.fft.fftfreq(FAITHFUL_SIDE, device=device).abs()
+        columns = torch.fft.rfftfreq(FAITHFUL_SIDE, device=device)
+        mask = torch.maximum(rows[:, None], columns) < 0.5 / factor + 1e-8
+        return F.interpolate(mask[None, None].float(), (height, width // 2 + 1))[0, 0] > 0.5
+    assert masks == 'exact', masks
+    row = torch.arange(height, device=device)
+    column = torch.arange(width // 2 + 1, device=device)
+    low_rows = torch.minimum(row, height - row) * 2 * factor <= height
+    return low_rows[:, None] & (column * 2 * factor <= width)

@@ -1,6 +1,6 @@
 """Networks and the layers that they are made of."""
 
-from mmfreq.models.backbones import AFFNet, CDFFormer, DFFormer, FDResNet, GFFormer, GFNet
+from mmfreq.models.backbones import DSM, AFFNet, CDFFormer, DFFormer, FDResNet, GFFormer, GFNet
 from mmfreq.models.fdconv import FDConv
 
-__all__ = ['AFFNet', 'CDFFormer', 'DFFormer', 'FDConv', 'FDResNet', 'GFFormer', 'GFNet']
+__all__ = ['DSM', 'AFFNet', 'CDFFormer', 'DFFormer', 'FDConv', 'FDResNet', 'GFFormer', 'GFNet']

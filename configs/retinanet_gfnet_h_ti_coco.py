@@ -1,12 +1,6 @@
 # Published for this pair: nothing; the recipe is that of _base_/schedules/1x.py.
-_base_ = [
-    './_base_/models/retinanet.py',
-    './_base_/models/gfnet_h_ti.py',
-    './_base_/datasets/coco_detection.py',
-    './_base_/schedules/1x.py',
-]
+_base_ = ['./_base_/retinanet_coco.py', './_base_/models/gfnet_h_ti.py']
 model = dict(
-    # Filters are stored as in the ImageNet checkpoint and resized to each image.
     backbone=dict(out_indices=(1, 2, 3), **_base_.backbone),
     neck=dict(in_channels=_base_.embed_dims[1:]),
 )

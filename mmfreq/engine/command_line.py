@@ -67,7 +67,7 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
     """
     try:
         runner = prepare()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ConnectionError) as error:
         sys.exit(f'error: {error}')
     getattr(runner, action)()
     del runner

@@ -106,6 +106,7 @@ def set_pretrained(cfg: Config, source: str | None) -> None:
             keep what the config says.
 
     Raises:
+        ConnectionError: If it cannot be downloaded; the message names the other choices.
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a whole and harmless checkpoint.
     """
@@ -115,7 +116,13 @@ def set_pretrained(cfg: Config, source: str | None) -> None:
     if source == 'none':
         cfg.model.backbone.init_cfg = None
         return
-    check_checkpoint(source)
+    try:
+        check_checkpoint(source)
+    except ConnectionError as error:
+        raise ConnectionError(
+            f'{error}; name a file with --pretrained PATH, or start from scratch with '
+            '--pretrained none'
+        ) from error
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=source)
 
 
@@ -190,7 +197,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
 
 
 def read_only_safe_checkpoints() -> None:
-    """Make MMEngine read local and http(s) checkpoints without executing anything in them.
+    """Make MMEngine read local, http(s) and torchvision checkpoints without executing anything in them.
 
     MMEngine falls back to unpickling arbitrary objects and, when it resumes, executes the config
     text stored in the file. This replaces its loader by :func:`mmfreq.utils.read_checkpoint` and
@@ -207,7 +214,7 @@ def read_only_safe_checkpoints() -> None:
                 meta.pop('cfg', None)
         return checkpoint
 
-    prefixes = ('', 'http://', 'https://')
+    prefixes = ('', 'http://', 'https://', 'torchvision://')
     CheckpointLoader.register_scheme(prefixes=prefixes, loader=load, force=True)
 
 

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mmengine.logging import print_log
 from torch import Tensor
 
 from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
 
-__all__ = ['Adaptable', 'load_pretrained', 'rename']
+__all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename']
 
 
 class Adaptable(Protocol):
@@ -44,14 +44,34 @@ class Adaptable(Protocol):
         """As in ``nn.Module``."""
 
 
-def load_pretrained(model: Adaptable, source: str) -> None:
+class Coverage(NamedTuple):
+    """Names of tensors by what became of them when a checkpoint was loaded.
+
+    Attributes:
+        loaded (list[str]): In the file and in the network, the resized ones among them.
+        resized (list[str]): Loaded after a change of shape.
+        dropped (list[str]): In the file only.
+        missing (list[str]): In the network only; they keep their initial values.
+    """
+
+    loaded: list[str]
+    resized: list[str]
+    dropped: list[str]
+    missing: list[str]
+
+
+def load_pretrained(model: Adaptable, source: str) -> Coverage:
     """Load a checkpoint into a backbone and log what was loaded, resized, dropped and missing.
 
     Args:
         model (Adaptable): A backbone.
-        source (str): Path or http(s) address of the checkpoint.
+        source (str): Path or address, see :func:`mmfreq.utils.read_checkpoint`.
+
+    Returns:
+        Coverage: What was logged.
 
     Raises:
+        ConnectionError: If the file cannot be downloaded.
         FileNotFoundError: If there is no such file.
         ValueError: If the file cannot be read, holds NaN, or does not hold the whole backbone.
     """
@@ -90,6 +110,7 @@ def load_pretrained(model: Adaptable, source: str) -> None:
         if keys:
             lines.append(f'  {what} {len(keys)}: {enumerate_names(keys)}')
     print_log('\n'.join(lines), logger='current')
+    return Coverage(list(loaded), resized, dropped, missing)
 
 
 def rename(state_dict: dict[str, Tensor], renaming: Sequence[tuple[str, str]]) -> dict[str, Tensor]:

@@ -24,19 +24,20 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
     accepted.
 
     Args:
-        source (str | Path): A path, or an http(s) address. A download is kept in the folder of
-            ``torch.hub`` and checked when its name carries a hash, as in ``gfnet-1a2b3c4d.pth``.
+        source (str | Path): A path, an http(s) address, or the name of torchvision's weights, as in
+            ``torchvision://resnet50``. A download is kept in the folder of ``torch.hub`` and
+            checked when its name carries a hash, as in ``gfnet-1a2b3c4d.pth``.
         map_location (Any): As in ``torch.load``. Defaults to ``'cpu'``.
 
     Returns:
         Any: Content of the file.
 
     Raises:
+        ConnectionError: If the download fails.
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, or holds objects of other types; they are named.
     """
-    path = _download(str(source)) if urlparse(str(source)).scheme in ('http', 'https') else source
-    path = Path(path)
+    path = _local_path(str(source))
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist or is not a file')
     with torch.serialization.safe_globals(_allowed_types()):
@@ -140,11 +141,27 @@ def _refusal(path: Path) -> str:
     )
 
 
+def _local_path(source: str) -> Path:
+    """Path of a file, which is downloaded first if ``source`` is an address."""
+    scheme = urlparse(source).scheme
+    if scheme == 'torchvision':
+        from mmengine.runner.checkpoint import get_torchvision_models
+
+        known, name = get_torchvision_models(), source.removeprefix('torchvision://')
+        if name not in known:
+            raise ValueError(f'torchvision has no weights named {name!r}')
+        return _download(known[name])
+    return _download(source) if scheme in ('http', 'https') else Path(source)
+
+
 def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / 'checkpoints'
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / Path(urlparse(url).path).name
     if not path.exists():
         digest = torch.hub.HASH_REGEX.search(path.name)
-        torch.hub.download_url_to_file(url, str(path), digest.group(1) if digest else None)
+        try:
+            torch.hub.download_url_to_file(url, str(path), digest.group(1) if digest else None)
+        except (OSError, RuntimeError) as error:  # no network, or another file than the hash says
+            raise ConnectionError(f'cannot download {url}: {error}') from error
     return path

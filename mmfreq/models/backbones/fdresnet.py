@@ -1,5 +1,6 @@
 """ResNet with frequency dynamic convolutions, arXiv 2503.18783."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -100,6 +101,25 @@ class FDResNet(LoadsPretrained, ResNet):
     def out_channels(self) -> tuple[int, ...]:
         """Number of channels of each output."""
         return tuple(self.base_channels * self.expansion * 2**i for i in self.out_indices)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter, see :meth:`StagedBackbone.get_layer_depth`; any ``depth``.
+
+        Args:
+            param_name (str): Name of the parameter in the whole model.
+            prefix (str): Name of the backbone in the model, with a dot, e.g. ``'backbone.'``.
+
+        Returns:
+            tuple[int, int]: Depth and number of depths.
+        """
+        num_layers = sum(self.stage_blocks) + 2
+        if not param_name.startswith(prefix):
+            return num_layers - 1, num_layers
+        place = re.match(r'layer(\d+)\.(\d+)\.', param_name[len(prefix) :])
+        if place is None:
+            return 0, num_layers
+        stage, block = (int(number) for number in place.groups())
+        return sum(self.stage_blocks[: stage - 1]) + block + 1, num_layers
 
     def make_res_layer(self, **kwargs: Any) -> nn.Sequential:
         """Build a stage; mmpretrain's, with FDConv in place of the convolutions of its branches.

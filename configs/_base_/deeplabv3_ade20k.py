@@ -1,0 +1,12 @@
+# DeepLabV3 for light backbones on 512x512 crops of ADE20K. Crop, 50 epochs and AdamW are what
+# AFIDAF (arXiv 2407.12217) states for its comparison with AFFNet; AFFNet's own recipe is not
+# public, the learning rate and the rest are those of ./schedules/160k.py.
+_base_ = ['./models/deeplabv3.py', './datasets/ade20k.py', './schedules/160k.py']
+model = dict(data_preprocessor=dict(size=_base_.crop_size))
+max_iters = 63150  # 50 epochs of 20210 images, 16 at a time
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1500, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=6315)
+default_hooks = dict(checkpoint=dict(interval=6315))

@@ -1,0 +1,26 @@
+# DeepLabV3 (arXiv 1706.05587) on the last map of a backbone with output stride 16, with rates,
+# channels and dropout of CVNets' light segmentors; channels come from the backbone's file.
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+    ),
+    decode_head=dict(
+        type='ASPPHead',
+        in_index=0,
+        channels=256,
+        dilations=(1, 6, 12, 18),
+        dropout_ratio=0.1,
+        num_classes=150,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

@@ -1,0 +1,2 @@
+# RetinaNet on COCO. Configs add a backbone and its channels.
+_base_ = ['./models/retinanet.py', './datasets/coco_detection.py', './schedules/1x.py']

@@ -1,8 +1,10 @@
 """Fixtures that several test files share."""
 
+import importlib.util
 import os
 import socket
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -21,6 +23,16 @@ def shared() -> Path:
     if 'MMFREQ_SHARED' not in os.environ:
         pytest.skip('MMFREQ_SHARED does not name a folder with real images and reference numbers')
     return Path(os.environ['MMFREQ_SHARED'])
+
+
+@pytest.fixture(scope='session')
+def reference(shared: Path) -> ModuleType:
+    """Module beside the reference numbers: parameters and inputs by rule, comparisons."""
+    spec = importlib.util.spec_from_file_location('reference', shared / 'fixtures/reference.py')
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope='session')

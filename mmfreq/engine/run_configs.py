@@ -197,7 +197,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
 
 
 def read_only_safe_checkpoints() -> None:
-    """Make MMEngine read local, http(s) and torchvision checkpoints without executing anything in them.
+    """Make MMEngine read local, http(s) and torchvision files without executing anything in them.
 
     MMEngine falls back to unpickling arbitrary objects and, when it resumes, executes the config
     text stored in the file. This replaces its loader by :func:`mmfreq.utils.read_checkpoint` and

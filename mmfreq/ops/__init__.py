@@ -1,12 +1,16 @@
 """Spectral operations: every FFT of the library, and nothing about networks."""
 
+from mmfreq.ops.dct import dct2, dct_frequencies, idct2
 from mmfreq.ops.fft import irfft2, rfft2
 from mmfreq.ops.filter import dynamic_filter2d, spectral_filter2d
 from mmfreq.ops.resize import RESIZE_MODES, resize_filter
 
 __all__ = [
     'RESIZE_MODES',
+    'dct2',
+    'dct_frequencies',
     'dynamic_filter2d',
+    'idct2',
     'irfft2',
     'resize_filter',
     'rfft2',

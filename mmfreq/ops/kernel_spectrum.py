@@ -87,8 +87,8 @@ def low_pass_mask(
 
     * ``'exact'``, **correct**: from the true frequencies of the map.
     * ``'nearest'``, **faithful** to the original: computed for 64x64 maps, with its rounding, and
-      resized to other spectra with nearest-neighbour interpolation in FFT order. At 100x168, 179 of
-      8500 coefficients are on the wrong side of a band's edge.
+      resized to other spectra with nearest-neighbour interpolation in FFT order. At 100x168, 98 of
+      8500 coefficients are on the wrong side of the edge at 1/8.
 
     Args:
         size (tuple[int, int]): Size ``(H, W)`` of the map.

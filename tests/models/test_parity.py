@@ -1,6 +1,5 @@
 """Outputs and gradients against numbers computed with the original implementations."""
 
-import importlib.util
 import json
 import os
 import re
@@ -22,14 +21,6 @@ FIXTURES = sorted(
     for family in ('gfnet-', 'dfformer-', 'cdfformer-', 'gfformer-', 'affnet-', 'fdconv-resnet')
     for path in FOLDER.glob(f'{family}*.npz')
 )
-
-
-@pytest.fixture(scope='module')
-def reference(shared):
-    spec = importlib.util.spec_from_file_location('reference', shared / 'fixtures/reference.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Case:

@@ -1,11 +1,12 @@
 import argparse
 import logging
+from functools import partial
 
 import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from mmfreq.models import GFNet
+from mmfreq.models import DSM, AFFNet, CDFFormer, DFFormer, FDResNet, GFFormer, GFNet
 from mmfreq.ops import resize_filter
 
 TINY = dict(patch_size=4, embed_dims=(8, 16), depths=(1, 2), layer_scale_init=0.1)
@@ -149,3 +150,59 @@ def test_incomplete_checkpoints_are_refused(source, tmp_path, damage, message):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth does not exist'):
         build(tmp_path / 'nowhere.pth').init_weights()
+
+
+FOUR = dict(embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1))
+FAMILIES = {
+    'GFNet': partial(GFNet, arch=dict(FOUR, patch_size=4, layer_scale_init=0.1), img_size=32),
+    'DFFormer': partial(DFFormer, arch=FOUR, img_size=32),
+    'CDFFormer': partial(CDFFormer, arch=FOUR, img_size=32),
+    'GFFormer': partial(GFFormer, arch=FOUR, img_size=32),
+    'AFFNet': partial(AFFNet, arch=dict(FOUR, expand_ratio=2)),
+    'DSM': partial(DSM, arch=FOUR),
+    'FDResNet': partial(FDResNet, depth=18, kernel_num=4),
+}
+
+
+def pretrained(network, tensors, folder):
+    torch.save(tensors, folder / 'a.pth')
+    model = network(init_cfg=dict(type='Pretrained', checkpoint=str(folder / 'a.pth')))
+    model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize('theirs', FAMILIES)
+@pytest.mark.parametrize('ours', FAMILIES)
+def test_checkpoints_of_other_families_are_refused(ours, theirs, tmp_path):
+    tensors = FAMILIES[theirs]().state_dict()
+    if ours == theirs:
+        model = pretrained(FAMILIES[ours], tensors, tmp_path)
+        torch.testing.assert_close(dict(model.state_dict()), dict(tensors))
+        return
+    message = rf'a\.pth does not hold the whole {ours}: .* check that it is a checkpoint'
+    with pytest.raises(ValueError, match=message):
+        pretrained(FAMILIES[ours], tensors, tmp_path)
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_other_archs_and_wrong_shapes_are_refused(name, tmp_path):
+    tensors = FAMILIES[name]().state_dict()
+    key = next(k for k in tensors if 'stages' in k or 'layer2' in k)
+    tensors[key] = torch.ones(7)
+    with pytest.raises(
+        ValueError, match=rf'a\.pth belongs to another arch than this {name}: {key}'
+    ):
+        pretrained(FAMILIES[name], tensors, tmp_path)
+
+
+def test_filters_of_another_count_are_refused(tmp_path):
+    tensors = FAMILIES['DFFormer'](num_filters=2).state_dict()
+    with pytest.raises(ValueError, match=r'another arch.*filters.weight \(2, .*instead of \(4, '):
+        pretrained(FAMILIES['DFFormer'], tensors, tmp_path)
+
+
+def test_part_of_the_modulation_is_not_enough(tmp_path):
+    tensors = FAMILIES['FDResNet']().state_dict()
+    del tensors['layer2.0.conv1.attention.channel.weight']
+    with pytest.raises(ValueError, match=r'not hold the whole FDResNet.*conv1.attention.channel'):
+        pretrained(FAMILIES['FDResNet'], tensors, tmp_path)

@@ -1,5 +1,6 @@
 """Every tool as a user runs it, in a process of its own."""
 
+import hashlib
 import os
 import pickle
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmfreq.models import GFNet
+from mmfreq.models import FDResNet, GFNet
 
 ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
 LOADERS = [
@@ -101,7 +102,7 @@ def test_train_segmentor(segmentor, pretrained):
     work_dir, _, log = segmentor
     assert re.search(r'Iter\(train\) \[2/2\].*eta:.*loss: ', log)
     assert re.search(r'Iter\(val\) \[4/4\].*mIoU: ', log)
-    assert f'GFNet: loaded 200 of 208 tensors from {pretrained}' in log
+    assert f'GFNet: loaded 201 of 209 tensors from {pretrained}' in log
     assert 'the learning rate is made for batches of 16, this run has 2' in log
     assert (work_dir / 'iter_2.pth').is_file()
     assert list(work_dir.glob('*/vis_data/events.out.tfevents.*'))
@@ -233,11 +234,18 @@ def test_slurm_scripts_with_a_stand_in_for_srun(mini_data, tmp_path, unused_port
 
 
 @pytest.mark.parametrize(
-    'tool', ['train.py', 'test.py', 'demo.py', 'dataset_converters/render_mini_data.py']
+    'tool',
+    [
+        'train.py',
+        'test.py',
+        'demo.py',
+        'dataset_converters/render_mini_data.py',
+        'model_converters/convert_checkpoint.py',
+    ],
 )
 def test_help_has_an_example(tool):
     done = python(f'tools/{tool}', '--help')
-    assert re.search(rf'example:\s+python tools/{tool}', done.stdout)
+    assert re.search(rf'examples?:\s+python tools/{tool}', done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +315,53 @@ def test_wrong_checkpoints_end_in_one_message(mini_data, tmp_path, kind, option)
     assert re.search(rf'^error: .*bad\.pth.*({message})', done.stderr, re.M), output(done)[-2000:]
     assert 'Traceback' not in done.stderr
     assert [p.name for p in tmp_path.rglob('*.pth')] == ([] if kind == 'missing' else ['bad.pth'])
+
+
+def test_convert_checkpoint(tmp_path):
+    from mmpretrain.models.backbones import ResNet
+
+    torch.save(ResNet(depth=18).state_dict(), tmp_path / 'r18.pth')
+    tool = 'tools/model_converters/convert_checkpoint.py'
+    command = (tool, 'mmfreq.FDResNet', tmp_path / 'r18.pth', tmp_path / 'out')
+    done = python(*command, '--options', 'depth=18', 'kernel_num=8')
+    assert 'loaded   layer1.0.conv1.spectrum' in done.stdout
+    assert 'missing  layer1.0.conv1.attention.fc.weight' in done.stdout
+    (path,) = (tmp_path / 'out').iterdir()
+    assert done.stdout.rstrip().endswith(f'written to {path}')
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.name == f'r18-{digest[:8]}.pth'
+    loaded = torch.load(path, weights_only=True)
+    assert list(loaded) == ['state_dict']
+    FDResNet(depth=18, kernel_num=8).load_state_dict(loaded['state_dict'])
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'options', 'message'),
+    [
+        ('mmfreq.Other', ['arch=s18'], "no backbone 'mmfreq.Other'"),
+        ('mmfreq.DFFormer', ['arch=s18'], r'h-ti\.pth does not hold the whole DFFormer'),
+        ('mmfreq.GFNet', ['arch=h-s'], r'h-ti\.pth belongs to another arch than this GFNet'),
+        ('mmfreq.GFNet', ['size=3'], 'cannot be built'),
+    ],
+)
+def test_wrong_conversions_end_in_one_message(pretrained, tmp_path, backbone, options, message):
+    tool = 'tools/model_converters/convert_checkpoint.py'
+    done = python(tool, backbone, pretrained, tmp_path, '--options', *options, check=False)
+    assert done.returncode == 1
+    assert re.search(rf'^error: .*{message}', done.stderr, re.M), output(done)[-2000:]
+    assert 'Traceback' not in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_weights_that_cannot_be_downloaded(mini_data, tmp_path):
+    """The authors' weights are the default of their configs: a machine without network is told."""
+    options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', tmp_path / 'run']
+    offline = dict(TORCH_HOME=str(tmp_path), https_proxy='http://127.0.0.1:9')
+    config = 'configs/fpn_dfformer_s18_ade20k.py'
+    done = python('tools/train.py', config, *options, check=False, **offline)
+    assert done.returncode == 1
+    message = r'^error: cannot download https://\S+/dfformer_s18\.pth: .*--pretrained PATH.* none'
+    assert re.search(message, done.stderr, re.M), output(done)[-2000:]
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'run').exists()
 
 
 def test_wrong_label_map_stops_the_training(mini_data, tmp_path):

@@ -6,6 +6,6 @@ backbone = dict(
     arch='b',
     init_cfg=None,  # no weights exist; set your own with --pretrained
 )
-# UperNet: HorNet decays by 0.9 per stage, five times from head to stem; over 0 blocks and the stem
-# this is 0.99 each.
-layer_decay_rate = 0.99
+# UperNet: HorNet decays by 0.9 per stage, five times from head to stem; over 42 blocks and the stem
+# this is 0.988 each.
+layer_decay_rate = 0.988

@@ -6,6 +6,6 @@ backbone = dict(
     arch='s',
     init_cfg=None,  # no weights exist; set your own with --pretrained
 )
-# UperNet: HorNet decays by 0.9 per stage, five times from head to stem; over 18 blocks and the stem
-# this is 0.973 each.
-layer_decay_rate = 0.973
+# UperNet: HorNet decays by 0.9 per stage, five times from head to stem; over 19 blocks and the stem
+# this is 0.974 each.
+layer_decay_rate = 0.974

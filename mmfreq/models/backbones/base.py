@@ -18,6 +18,7 @@ __all__ = [
     'LAYER_NORM',
     'LoadsPretrained',
     'StagedBackbone',
+    'check_images',
     'pyramid_sizes',
     'resolve_arch',
     'resolve_out_indices',
@@ -145,10 +146,7 @@ class StagedBackbone(LoadsPretrained):
         Raises:
             ValueError: If ``x`` is not a batch of RGB images with at least one pixel.
         """
-        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
-            raise ValueError(
-                f'images must have the shape (B, 3, H, W) with no empty axis, got {tuple(x.shape)}'
-            )
+        check_images(x)
         x = self.patch_embed(x)
         outs = []
         for i, stage in enumerate(self.stages):
@@ -209,6 +207,14 @@ class StagedBackbone(LoadsPretrained):
             module.eval()
             for param in module.parameters():
                 param.requires_grad = False
+
+
+def check_images(x: Tensor) -> None:
+    """Raise a ``ValueError`` if ``x`` is not a batch of RGB images with at least one pixel."""
+    if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
+        raise ValueError(
+            f'images must have the shape (B, 3, H, W) with no empty axis, got {tuple(x.shape)}'
+        )
 
 
 def pyramid_sizes(

@@ -21,8 +21,8 @@ class DSM(MetaFormerBaseline):
     ====  =====================  ============  ==========
     arch  ``embed_dims``         ``depths``    parameters
     ====  =====================  ============  ==========
-    s     64, 128, 320, 512      3, 3, 9, 3    TODO M
-    b     64, 128, 320, 512      3, 12, 18, 3  TODO M
+    s     64, 128, 320, 512      3, 3, 10, 3   28.57 M
+    b     64, 128, 320, 512      3, 12, 24, 3  51.12 M
     ====  =====================  ============  ==========
 
     Args:
@@ -36,8 +36,8 @@ class DSM(MetaFormerBaseline):
     """
 
     arch_settings: ClassVar[dict[str, dict]] = {
-        's': dict(embed_dims=(64, 128, 320, 512), depths=(3, 3, 9, 3)),
-        'b': dict(embed_dims=(64, 128, 320, 512), depths=(3, 12, 18, 3)),
+        's': dict(embed_dims=(64, 128, 320, 512), depths=(3, 3, 10, 3)),
+        'b': dict(embed_dims=(64, 128, 320, 512), depths=(3, 12, 24, 3)),
     }
 
     def __init__(self, arch: str | dict = 's', **kwargs: Any) -> None:

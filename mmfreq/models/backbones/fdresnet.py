@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from mmpretrain.models.backbones import ResNet
 from torch import Tensor, nn
 
-from mmfreq.models.backbones.base import LoadsPretrained, resolve_out_indices
+from mmfreq.models.backbones.base import LoadsPretrained, check_images, resolve_out_indices
 from mmfreq.models.fdconv import FDConv
 from mmfreq.registry import MODELS
 
@@ -101,6 +101,11 @@ class FDResNet(LoadsPretrained, ResNet):
     def out_channels(self) -> tuple[int, ...]:
         """Number of channels of each output."""
         return tuple(self.base_channels * self.expansion * 2**i for i in self.out_indices)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute feature maps, see :meth:`StagedBackbone.forward`."""
+        check_images(x)
+        return super().forward(x)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter, see :meth:`StagedBackbone.get_layer_depth`; any ``depth``.

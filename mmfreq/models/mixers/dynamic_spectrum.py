@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmfreq.models.layers import Mlp
+from mmfreq.models.layers import Mlp, to_channels_first
 from mmfreq.models.mixers.expanded import ExpandedMixer
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
 
@@ -19,21 +19,29 @@ class DynamicSpectrum(ExpandedMixer):
     A reconstruction from the abstract of arXiv 2309.06721, which names a DCT and a "dynamic
     spectrum weight generation layer" that selects bands per image; everything else is our design.
     The weight of a channel is a sum over bands of a gain for this image, between 0 and 2, times the
-    band's profile. Gains come from the mean of the input over positions, through a small MLP.
+    band's profile. Gains come from the mean of the input over positions, through a small MLP. A
+    depthwise 3x3 convolution beside it adds local detail; without it, a small segmentor on CamVid
+    was worse with each of three seeds.
 
     Args:
-        dim (int): Number of channels.
+        dim (int): Number of channels, at least 8.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.bands = SpectrumBands(NUM_BANDS)
-        self.generator = Mlp(dim, dim // 4, NUM_BANDS * 2 * dim, bias=False)
+        self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False)
         # Channels start with different gains, so that tokens mix from the beginning.
         self.logits = nn.Parameter(torch.randn(NUM_BANDS, 2 * dim))
+        self.local = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim, bias=False)
 
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
-        """Weigh bands of each channel, see :meth:`ExpandedMixer.mix`."""
+        """Weigh bands of each channel and add local detail, see :meth:`ExpandedMixer.mix`."""
+        local = self.local(to_channels_first(expanded)).permute(0, 2, 3, 1)
+        return local + self.filter(expanded, x).to(local.dtype)
+
+    def filter(self, expanded: Tensor, x: Tensor) -> Tensor:
+        """Weigh bands without the local branch, see :meth:`ExpandedMixer.mix`."""
         spectrum = dct2(expanded)
         with torch.autocast(x.device.type, enabled=False):
             pooled = x.mean((1, 2)).to(self.logits.dtype)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+
+from mmfreq.ops.kernel_spectrum import (
+    frequency_groups,
+    kernel_to_spectrum,
+    low_pass_mask,
+    spectrum_to_kernel,
+)
+
+SHAPES = [(4, 6, 3, 3), (5, 3, 3, 3), (3, 5, 1, 1), (1, 1, 1, 1), (2, 7, 2, 3)]
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_spectrum_of_the_image_of_weights(shape):
+    kernel = torch.randn(shape, dtype=torch.float64)
+    out_channels, in_channels, height, width = shape
+    image = np.zeros((out_channels * height, in_channels * width))
+    for o, i, u, v in np.ndindex(*shape):
+        image[o * height + u, i * width + v] = kernel[o, i, u, v]
+    spectrum = kernel_to_spectrum(kernel)
+    np.testing.assert_allclose(spectrum.numpy(), np.fft.rfft2(image), atol=1e-12)
+    torch.testing.assert_close(spectrum_to_kernel(spectrum, shape), kernel)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_gradient_through_any_spectrum(shape):
+    size = kernel_to_spectrum(torch.zeros(shape)).shape
+    parts = torch.randn(2, *size, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda parts: spectrum_to_kernel(torch.view_as_complex(parts), shape), parts
+    )
+
+
+@pytest.mark.parametrize('size', [(6, 6), (9, 15), (7, 8), (1, 5), (12, 1), (192, 192)])
+@pytest.mark.parametrize('num_groups', [1, 2, 3, 5])
+def test_groups_are_balanced_and_ordered_by_frequency(size, num_groups):
+    groups = frequency_groups(size, num_groups).numpy()
+    rows = np.fft.fftfreq(size[0])[:, None]
+    radius = np.hypot(rows, np.fft.rfftfreq(size[1])).round(9)
+    assert groups.shape == radius.shape
+    counts = np.bincount(groups.flatten(), minlength=num_groups)
+    assert counts.max() - counts.min() <= 1
+    for lower in range(num_groups - 1):
+        assert radius[groups == lower].max() <= radius[groups == lower + 1].min()
+    order = np.argsort(groups, axis=None, kind='stable')
+    same = np.flatnonzero(radius.flatten() == radius.flatten()[order[0]])
+    assert list(same) == sorted(same)
+
+
+@pytest.mark.parametrize('size', [(64, 64), (40, 56), (41, 57), (100, 168), (1, 1), (3, 2)])
+@pytest.mark.parametrize('factor', [1, 2, 4, 8])
+def test_exact_masks_are_those_of_the_true_frequencies(size, factor):
+    from fractions import Fraction
+
+    mask = low_pass_mask(size, factor)
+    height, width = size
+    for row in range(height):
+        for column in range(width // 2 + 1):
+            frequency = max(Fraction(min(row, height - row), height), Fraction(column, width))
+            assert mask[row, column] == (frequency <= Fraction(1, 2 * factor))
+
+
+@pytest.mark.parametrize(
+    ('size', 'misplaced'), [((100, 168), [177, 98, 39]), ((200, 336), [713, 345, 178])]
+)
+def test_the_faithful_masks_are_misplaced_where_the_original_is(size, misplaced):
+    """As counted on the original; at the first edge 135 and 269 more, which lie on it."""
+    wrong = [
+        int((low_pass_mask(size, factor) != low_pass_mask(size, factor, 'nearest')).sum())
+        for factor in (2, 4, 8)
+    ]
+    assert wrong == misplaced
+
+
+def test_faithful_masks_at_the_original_size():
+    for factor in (4, 8):
+        assert low_pass_mask((64, 64), factor).equal(low_pass_mask((64, 64), factor, 'nearest'))
+    exact, faithful = low_pass_mask((64, 64), 2), low_pass_mask((64, 64), 2, 'nearest')
+    assert not faithful[16].any() and exact[16, :17].all()  # the original loses its own edge

@@ -105,10 +105,10 @@ def test_every_arch_is_deterministic_and_survives_a_round_trip(network, model):
 
 
 def test_every_arch_freezes_and_checkpoints(network):
-    x = torch.randn(2, 3, 32, 40)
+    x = torch.randn(2, 3, 32, 40, dtype=torch.float64)
     results = []
     for with_cp in (False, True):
-        model = seeded(network, with_cp=with_cp, frozen_stages=1, drop_path_rate=0.3)
+        model = seeded(network, with_cp=with_cp, frozen_stages=1, drop_path_rate=0.3).double()
         assert model.train() is model
         torch.manual_seed(1)
         loss = loss_of(model, x)

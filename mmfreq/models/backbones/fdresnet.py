@@ -8,6 +8,7 @@ from mmpretrain.models.backbones import ResNet
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import LoadsPretrained, check_images, resolve_out_indices
+from mmfreq.models.backbones.metaformer import run_block
 from mmfreq.models.fdconv import FDConv
 from mmfreq.registry import MODELS
 
@@ -15,6 +16,16 @@ __all__ = ['FDResNet']
 
 MODULATION = r'.*\.(attention|local_attention|bands)\.'
 NOTHING = r'(?!)'
+
+
+class CheckpointedStage(nn.Sequential):
+    """Blocks that are computed again in the backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the blocks one after the other."""
+        for block in self:
+            x = run_block(block, x, with_cp=True)
+        return x
 
 
 @MODELS.register_module()
@@ -135,12 +146,12 @@ class FDResNet(LoadsPretrained, ResNet):
         Returns:
             nn.Sequential: Blocks of the stage.
         """
-        stage = super().make_res_layer(**kwargs)
+        stage = super().make_res_layer(**{**kwargs, 'with_cp': False})
         for block in stage:
             for name, conv in list(block.named_children()):
                 if isinstance(conv, nn.Conv2d):
                     block.add_module(name, self._dynamic(conv))
-        return stage
+        return CheckpointedStage(*stage) if self.with_cp else stage
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

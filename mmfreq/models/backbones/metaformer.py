@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmfreq.models.layers import to_channels_first, to_channels_last
 
-__all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock']
+__all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock', 'run_block']
 
 
 class MetaFormerBlock(nn.Module):

@@ -2,6 +2,7 @@
 # AFIDAF (arXiv 2407.12217) states for its comparison with AFFNet; AFFNet's own recipe is not
 # public, batch and learning rate are ours.
 _base_ = ['./models/ssdlite.py', './datasets/coco_320.py', './schedules/1x.py']
+custom_imports = dict(imports=['mmfreq.datasets', 'mmfreq.models.detection'])
 max_epochs = 200
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [

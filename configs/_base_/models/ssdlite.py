@@ -20,7 +20,7 @@ model = dict(
         init_cfg=dict(type='TruncNormal', layer='Conv2d', std=0.03),
     ),
     bbox_head=dict(
-        type='SSDHead',
+        type='mmfreq.SSDHead',
         num_classes=80,
         use_depthwise=True,
         norm_cfg=dict(type='BN'),

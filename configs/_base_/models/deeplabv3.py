@@ -1,15 +1,7 @@
 # DeepLabV3 (arXiv 1706.05587) on the last map of a backbone with output stride 16, with rates,
 # channels and dropout of CVNets' light segmentors; channels come from the backbone's file.
+_base_ = './segmentor.py'
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-    ),
     decode_head=dict(
         type='ASPPHead',
         in_index=0,
@@ -21,6 +13,4 @@ model = dict(
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
     ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
 )

@@ -1,13 +1,7 @@
 # RetinaNet (arXiv 1708.02002); channels come from the backbone's file.
+_base_ = './detector.py'
 model = dict(
     type='RetinaNet',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
-    ),
     # The backbone returns strides 8, 16 and 32 only: a map that is not used would leave a norm
     # without gradient.
     neck=dict(type='FPN', out_channels=256, add_extra_convs='on_input', num_outs=5),

@@ -1,14 +1,9 @@
 # SSDLite (arXiv 1512.02325, 1801.04381) on strides 8, 16 and 32 of a backbone and three further
 # levels; channels come from the backbone's file. Anchors grow from 0.1 to 1.05 of the side of 320.
+_base_ = './detector.py'
 model = dict(
     type='SingleStageDetector',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=1,
-    ),
+    data_preprocessor=dict(pad_size_divisor=1),
     neck=dict(
         type='SSDNeck',
         level_strides=(2, 2, 2),

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 import mmfreq.models
 from mmfreq.models import fdconv
-from mmfreq.models.backbones import affnet, dfformer, gfnet
+from mmfreq.models.backbones import affnet, gfnet, metaformer_baseline
 from mmfreq.models.pretrained import rename
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
@@ -125,7 +125,9 @@ class Case:
             for old, new in fdconv._RENAMED.items():
                 name = name.replace(old, new)
             return re.sub(r'FBM\.freq_weight_conv_list\.(\d)\.(\w+)', r'bands.\2.\1', name)
-        module = {'gfnet': gfnet, 'dfformer': dfformer, 'affnet': affnet}[self.meta['model']]
+        module = {'gfnet': gfnet, 'dfformer': metaformer_baseline, 'affnet': affnet}[
+            self.meta['model']
+        ]
         return next(iter(rename({name: None}, module._RENAMING)))
 
 

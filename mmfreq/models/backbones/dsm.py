@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from mmfreq.models.backbones.dfformer import MetaFormerBaseline
+from mmfreq.models.backbones.metaformer_baseline import MetaFormerBaseline
 from mmfreq.models.mixers.dynamic_spectrum import DynamicSpectrum
 from mmfreq.registry import MODELS
 

@@ -185,9 +185,9 @@ class FDConv(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             pooled = x.to(dtype).mean((2, 3))
             channels, filters, positions, groups = self.attention(pooled)
-            gains = groups[:, self.group_map.long()] * self._unit
-            spectrum = torch.view_as_complex(self.spectrum.to(dtype)) * gains
-            kernels = spectrum_to_kernel(spectrum, self.kernel_shape)
+            gains = (groups * self._unit)[:, self.group_map.long()]
+            spectrum = self.spectrum.to(dtype) * gains.unsqueeze(-1)
+            kernels = spectrum_to_kernel(torch.view_as_complex(spectrum), self.kernel_shape)
             factor = filters[:, :, None] * channels[:, None]
             kernels = kernels * factor[..., None, None]
             if positions is not None:
@@ -355,7 +355,7 @@ class BandModulation(nn.Module):
         y, upper = x, x
         for i, factor in enumerate(self.factors):
             mask = low_pass_mask(size, factor, self.masks, x.device)
-            lower = irfft2(spectrum * mask, size, dtype=x.dtype)
+            lower = irfft2(spectrum.masked_fill(~mask, 0), size, dtype=x.dtype)
             # Added to the input, so that gains of one change nothing, not even by rounding.
             y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
             upper = lower

@@ -1,6 +1,6 @@
-"""GFNet-H-Ti with Semantic FPN learns eight real ADE20K images by heart.
+"""Each family, with Semantic FPN, learns eight real ADE20K images by heart.
 
-    python -m pytest -m slow tests/slow/test_overfit.py -s
+    python -m pytest -m slow tests/slow/test_overfit.py -s -k gfnet_h_ti
 
 A segmentor that cannot do this has a fault in its gradients, its data or its metric. The images are
 the first eight of the training split of the small set that MMFREQ_SHARED points to.
@@ -11,11 +11,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
+BACKBONES = ['gfnet_h_ti', 'dfformer_s18', 'cdfformer_s18', 'affnet_et', 'dsm_s', 'fdconv_r50']
 NUM_IMAGES, MAX_ITERS, EVERY, SIDE = 8, 400, 50, 256
 
 
-def overfit_config(root, work_dir):
-    cfg = Config.fromfile('configs/fpn_gfnet_h_ti_ade20k.py')
+def overfit_config(backbone, root, work_dir):
+    cfg = Config.fromfile(f'configs/fpn_{backbone}_ade20k.py')
     cfg.work_dir = str(work_dir)
     # No augmentation: the same eight images again and again. Predictions are evaluated at the
     # original size, so label maps are resized for training only.
@@ -29,7 +30,9 @@ def overfit_config(root, work_dir):
         loader.dataset.update(data_root=str(root), indices=NUM_IMAGES)
     cfg.test_dataloader = cfg.val_dataloader
     cfg.model.data_preprocessor.size = (SIDE, SIDE)
-    cfg.model.backbone.update(img_size=SIDE, drop_path_rate=0.0)
+    cfg.model.backbone.update(init_cfg=None, drop_path_rate=0.0)
+    if 'img_size' in cfg.model.backbone:
+        cfg.model.backbone.img_size = SIDE
     cfg.model.decode_head.dropout_ratio = 0.0
     cfg.optim_wrapper.optimizer.lr = 1e-3
     cfg.optim_wrapper.clip_grad = dict(max_norm=1.0)
@@ -45,10 +48,11 @@ def overfit_config(root, work_dir):
 
 
 @pytest.mark.slow
-def test_overfit(shared, tmp_path, monkeypatch):
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_overfit(backbone, shared, tmp_path, monkeypatch):
     curve = []
     root = shared / 'data/ade20k_mini/ADEChallengeData2016'
-    runner = Runner.from_cfg(overfit_config(root, tmp_path))
+    runner = Runner.from_cfg(overfit_config(backbone, root, tmp_path))
     call_hook = runner.call_hook
 
     def record(name, **kwargs):

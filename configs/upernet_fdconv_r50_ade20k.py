@@ -1,7 +1,7 @@
 # Published for this pair: nothing; the recipe is that of _base_/schedules/160k.py.
 _base_ = ['./_base_/upernet_ade20k.py', './_base_/models/fdconv_r50.py']
 model = dict(
-    backbone=_base_.backbone,
+    backbone=dict(**_base_.synchronized, **_base_.backbone),
     decode_head=dict(in_channels=_base_.embed_dims),
     auxiliary_head=dict(in_channels=_base_.embed_dims[2]),
 )

@@ -173,17 +173,22 @@ def test_plain_resnet_is_reproduced(tmp_path):
     assert all(m.bands.masks == 'exact' for m in model.modules() if getattr(m, 'bands', None))
 
 
-def test_parameters_of_resnet50():
-    assert sum(p.numel() for p in FDResNet(depth=50).parameters()) == 27_155_152
-    plain = sum(p.numel() for p in ResNet(depth=50).parameters())
-    assert 27_155_152 - plain == 3_647_120
+@pytest.mark.parametrize(
+    ('depth', 'more', 'parameters'),
+    [(18, 569_200, 11_745_712), (50, 3_647_120, 27_155_152), (101, 7_499_218, 49_999_378)],
+)
+def test_parameters(depth, more, parameters):
+    """Of 18 and 50 as counted on the original."""
+    model, plain = FDResNet(depth=depth), ResNet(depth=depth)
+    count, plain_count = (sum(p.numel() for p in m.parameters()) for m in (model, plain))
+    assert (count, count - plain_count) == (parameters, more)
 
 
 def test_modulation_of_frozen_stages_can_learn():
     model = FDResNet(depth=18, frozen_stages=1, train_frozen_modulation=True).train()
     sum(out.mean() for out in model(torch.randn(2, 3, 32, 32))).backward()
     for name, param in model.named_parameters():
-        frozen = name.startswith(('conv1', 'bn1', 'layer1'))
+        frozen = name.startswith(('patch_embed', 'stages.0'))
         modulation = any(part in name for part in ('.attention.', 'local_attention', '.bands.'))
         assert param.requires_grad == (not frozen or modulation), name
         assert (param.grad is not None) == param.requires_grad, name

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 import mmfreq.models
 from mmfreq.models import fdconv
-from mmfreq.models.backbones import affnet, gfnet, metaformer_baseline
+from mmfreq.models.backbones import affnet, fdresnet, gfnet, metaformer_baseline
 from mmfreq.models.pretrained import rename
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
@@ -121,6 +121,7 @@ class Case:
 
     def our_name(self, name):
         if self.meta['model'] == 'fdconv-resnet':
+            name = next(iter(rename({name: None}, fdresnet._RENAMING)))
             name = name.replace('dft_weight', 'spectrum')
             for old, new in fdconv._RENAMED.items():
                 name = name.replace(old, new)

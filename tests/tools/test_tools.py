@@ -324,8 +324,8 @@ def test_convert_checkpoint(tmp_path):
     tool = 'tools/model_converters/convert_checkpoint.py'
     command = (tool, 'mmfreq.FDResNet', tmp_path / 'r18.pth', tmp_path / 'out')
     done = python(*command, '--options', 'depth=18', 'kernel_num=8')
-    assert 'loaded   layer1.0.conv1.spectrum' in done.stdout
-    assert 'missing  layer1.0.conv1.attention.fc.weight' in done.stdout
+    assert 'loaded   stages.0.blocks.0.conv1.spectrum' in done.stdout
+    assert 'missing  stages.0.blocks.0.conv1.attention.fc.weight' in done.stdout
     (path,) = (tmp_path / 'out').iterdir()
     assert done.stdout.rstrip().endswith(f'written to {path}')
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

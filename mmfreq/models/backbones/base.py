@@ -16,7 +16,6 @@ from mmfreq.models.pretrained import load_pretrained
 
 __all__ = [
     'LAYER_NORM',
-    'LoadsPretrained',
     'StagedBackbone',
     'check_images',
     'pyramid_sizes',
@@ -28,40 +27,7 @@ __all__ = [
 LAYER_NORM = dict(type='LN', eps=1e-6)
 
 
-class LoadsPretrained(BaseModule):
-    """Initialisation of a backbone whose ``Pretrained`` goes through :func:`load_pretrained`.
-
-    Attributes:
-        optional_in_checkpoint (str): Regular expression of the names that a checkpoint may lack.
-        default_init (list[dict]): Initialisation where ``init_cfg`` names none.
-    """
-
-    optional_in_checkpoint: str
-    init_cfg: dict | list[dict] | None
-    default_init: ClassVar[list[dict]] = [
-        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
-    ]
-
-    def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says, then load pretrained weights if it names any."""
-        given = self.init_cfg
-        cfgs = [given] if isinstance(given, dict) else given or []
-        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
-        self.init_cfg = others or self.default_init
-        super().init_weights()
-        self.init_cfg = given
-        for cfg in cfgs:
-            if cfg['type'] == 'Pretrained':
-                load_pretrained(self, cfg['checkpoint'])
-
-    def adapt_checkpoint(
-        self, state_dict: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], list[str]]:
-        """Fit a file's tensors to this network, see :class:`mmfreq.models.pretrained.Adaptable`."""
-        return state_dict, []
-
-
-class StagedBackbone(LoadsPretrained):
+class StagedBackbone(BaseModule):
     """Base of backbones that are a stem followed by stages of blocks.
 
     Only what the wanted outputs need is built: stages after the last of ``out_indices`` do not
@@ -87,6 +53,10 @@ class StagedBackbone(LoadsPretrained):
 
     # Classifiers have one norm, behind the last stage; norms of other outputs start fresh.
     optional_in_checkpoint = r'norm\d+\.'
+    init_cfg: dict | list[dict] | None
+    default_init: ClassVar[list[dict]] = [
+        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
+    ]
 
     def __init__(
         self,
@@ -179,6 +149,24 @@ class StagedBackbone(LoadsPretrained):
         position = {'blocks': int(parts[3]) if parts[2] == 'blocks' else 0, 'downsample': 0}
         block = position.get(parts[2], self.depths[stage] - 1)
         return sum(self.depths[:stage]) + block + 1, num_layers
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says, then load pretrained weights if it names any."""
+        given = self.init_cfg
+        cfgs = [given] if isinstance(given, dict) else given or []
+        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        self.init_cfg = others or self.default_init
+        super().init_weights()
+        self.init_cfg = given
+        for cfg in cfgs:
+            if cfg['type'] == 'Pretrained':
+                load_pretrained(self, cfg['checkpoint'])
+
+    def adapt_checkpoint(
+        self, state_dict: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Fit a file's tensors to this network, see :class:`mmfreq.models.pretrained.Adaptable`."""
+        return state_dict, []
 
     def train(self, mode: bool = True) -> 'StagedBackbone':
         """Switch to training or evaluation; frozen stages stay in evaluation."""

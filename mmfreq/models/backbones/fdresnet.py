@@ -1,40 +1,51 @@
 """ResNet with frequency dynamic convolutions, arXiv 2503.18783."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from mmpretrain.models.backbones import ResNet
+from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmfreq.models.backbones.base import LoadsPretrained, check_images, resolve_out_indices
+from mmfreq.models.backbones.base import StagedBackbone, resolve_out_indices, to_pair
 from mmfreq.models.backbones.metaformer import run_block
 from mmfreq.models.fdconv import FDConv
+from mmfreq.models.pretrained import rename
+from mmfreq.ops.resize import check_resize_mode
 from mmfreq.registry import MODELS
 
 __all__ = ['FDResNet']
 
 MODULATION = r'.*\.(attention|local_attention|bands)\.'
-NOTHING = r'(?!)'
+OUT_NORMS = r'norm\d+\.'
 
 
-class CheckpointedStage(nn.Sequential):
-    """Blocks that are computed again in the backward pass."""
+class ResStage(nn.Module):
+    """Residual blocks one after the other.
+
+    Args:
+        blocks (Sequence[nn.Module]): Blocks on ``(B, C, H, W)``.
+        with_cp (bool): Recompute the blocks in the backward pass.
+    """
+
+    def __init__(self, blocks: Sequence[nn.Module], with_cp: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.with_cp = with_cp
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the blocks one after the other."""
-        for block in self:
-            x = run_block(block, x, with_cp=True)
+        """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
+        for block in self.blocks:
+            x = run_block(block, x, self.with_cp)
         return x
 
 
 @MODELS.register_module()
-class FDResNet(LoadsPretrained, ResNet):
-    """mmpretrain's ResNet with FDConv for all convolutions of the residual branches.
+class FDResNet(StagedBackbone):
+    """ResNet of mmpretrain's blocks, with FDConv for all convolutions of the residual branches.
 
     As in Linwei-Chen/FDConv (``FDConv_detection/mmdet_custom/resnet.py``): the stem and the
     convolutions of skip connections stay plain. Outputs have strides 4, 8, 16, 32. At
-    ``kernel_num=64`` there are 11.75 M (18), 27.16 M (50) and 48.54 M (101) parameters.
+    ``kernel_num=64`` there are 11.75 M (18), 27.16 M (50) and 50.00 M (101) parameters.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152. Defaults to 50.
@@ -51,7 +62,10 @@ class FDResNet(LoadsPretrained, ResNet):
             False.
         with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
         norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
-        norm_cfg (dict): Config of the norms. Defaults to ``dict(type='BN')``.
+        norm_cfg (dict): Norm of the convolutions. Defaults to ``dict(type='BN')``.
+        out_norm (dict, optional): Norm of each output. Defaults to None: raw features.
+        img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
+        resize_mode (str, optional): As for other backbones; nothing is resized here.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes plain ResNets (``torchvision://resnet50``), which it reproduces
             until it is trained, checkpoints of the original and of this library. Defaults to None:
@@ -61,11 +75,14 @@ class FDResNet(LoadsPretrained, ResNet):
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
-    default_init: ClassVar[list[dict]] = [
-        dict(type='Kaiming', layer=['Conv2d']),
-        dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-    ]
-    optional_in_checkpoint = NOTHING
+    arch_settings: ClassVar[dict[int, tuple[int, int, int, int]]] = {
+        18: (2, 2, 2, 2),
+        34: (3, 4, 6, 3),
+        50: (3, 4, 6, 3),
+        101: (3, 4, 23, 3),
+        152: (3, 8, 36, 3),
+    }
+    default_init: ClassVar[list[dict]] = [dict(type='Kaiming', layer='Conv2d')]
 
     def __init__(
         self,
@@ -79,79 +96,56 @@ class FDResNet(LoadsPretrained, ResNet):
         with_cp: bool = False,
         norm_eval: bool = False,
         norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
+        out_norm: dict | None = None,
+        img_size: int | tuple[int, int] = 224,
+        resize_mode: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
+        # mmpretrain takes seconds to import, which users of other backbones need not wait for.
+        from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
+
         if depth not in self.arch_settings:
             raise ValueError(f'depth must be one of {list(self.arch_settings)}, got {depth}')
-        indices = resolve_out_indices(out_indices, 4)
-        num_stages = indices[-1] + 1
-        if not -1 <= frozen_stages <= num_stages:
-            raise ValueError(
-                f'frozen_stages must be in [-1, {num_stages}] with out_indices={out_indices}, '
-                f'got {frozen_stages}'
+        to_pair(img_size)
+        check_resize_mode(resize_mode or 'kernel')
+        block, expansion = (BasicBlock, 1) if depth < 50 else (Bottleneck, 4)
+        embed_dims = [64 * 2**i * expansion for i in range(4)]
+
+        def stage(i: int, drop_paths: list[float]) -> ResStage:
+            blocks = ResLayer(
+                block,
+                len(drop_paths),
+                embed_dims[i - 1] if i > 0 else 64,
+                embed_dims[i],
+                stride=2 if i > 0 else 1,
+                norm_cfg=norm_cfg,
+                drop_path_rate=drop_paths,
             )
-        if not 0 <= drop_path_rate < 1:
-            raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
-        self.fdconv_cfg: dict[str, Any] = dict(kernel_num=kernel_num, band_masks=band_masks)
+            for residual in blocks:
+                for name, conv in list(residual.named_children()):
+                    if isinstance(conv, nn.Conv2d):
+                        dynamic = _dynamic(conv, kernel_num=kernel_num, band_masks=band_masks)
+                        residual.add_module(name, dynamic)
+                last_norm = residual.norm2 if block is BasicBlock else residual.norm3
+                nn.init.zeros_(last_norm.weight)
+            return ResStage(blocks, with_cp)
+
         self.train_frozen_modulation = train_frozen_modulation
         super().__init__(
-            depth=depth,
-            num_stages=num_stages,
-            strides=(1, 2, 2, 2)[:num_stages],
-            dilations=(1,) * num_stages,
-            out_indices=indices,
-            frozen_stages=frozen_stages,
-            with_cp=with_cp,
-            norm_eval=norm_eval,
-            norm_cfg=norm_cfg,
+            patch_embed=nn.Sequential(
+                ConvModule(3, 64, 7, stride=2, padding=3, norm_cfg=norm_cfg),
+                nn.MaxPool2d(3, stride=2, padding=1),
+            ),
+            stage=stage,
+            embed_dims=embed_dims,
+            depths=self.arch_settings[depth],
+            out_indices=resolve_out_indices(out_indices, 4),
             drop_path_rate=drop_path_rate,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            out_norm=out_norm,
             init_cfg=init_cfg,
         )
-
-    @property
-    def out_channels(self) -> tuple[int, ...]:
-        """Number of channels of each output."""
-        return tuple(self.base_channels * self.expansion * 2**i for i in self.out_indices)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute feature maps, see :meth:`StagedBackbone.forward`."""
-        check_images(x)
-        return super().forward(x)
-
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Depth of a parameter, see :meth:`StagedBackbone.get_layer_depth`; any ``depth``.
-
-        Args:
-            param_name (str): Name of the parameter in the whole model.
-            prefix (str): Name of the backbone in the model, with a dot, e.g. ``'backbone.'``.
-
-        Returns:
-            tuple[int, int]: Depth and number of depths.
-        """
-        num_layers = sum(self.stage_blocks) + 2
-        if not param_name.startswith(prefix):
-            return num_layers - 1, num_layers
-        place = re.match(r'layer(\d+)\.(\d+)\.', param_name[len(prefix) :])
-        if place is None:
-            return 0, num_layers
-        stage, block = (int(number) for number in place.groups())
-        return sum(self.stage_blocks[: stage - 1]) + block + 1, num_layers
-
-    def make_res_layer(self, **kwargs: Any) -> nn.Sequential:
-        """Build a stage; mmpretrain's, with FDConv in place of the convolutions of its branches.
-
-        Args:
-            **kwargs: As in mmpretrain.
-
-        Returns:
-            nn.Sequential: Blocks of the stage.
-        """
-        stage = super().make_res_layer(**{**kwargs, 'with_cp': False})
-        for block in stage:
-            for name, conv in list(block.named_children()):
-                if isinstance(conv, nn.Conv2d):
-                    block.add_module(name, self._dynamic(conv))
-        return CheckpointedStage(*stage) if self.with_cp else stage
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]
@@ -164,31 +158,14 @@ class FDResNet(LoadsPretrained, ResNet):
         Returns:
             tuple[dict[str, Tensor], list[str]]: Tensors by this model's names, and an empty list.
         """
-        adapted = dict(state_dict)
+        adapted = rename(state_dict, _RENAMING)
         for name, module in self.named_modules():
             if isinstance(module, FDConv):
                 module.adapt_state_dict(adapted, f'{name}.')
         # Plain weights have no modulation at all; a checkpoint with some of it is incomplete.
-        has_modulation = any('.attention.' in name for name in adapted)
-        self.optional_in_checkpoint = NOTHING if has_modulation else MODULATION
+        is_plain = not any('.attention.' in name for name in adapted)
+        self.optional_in_checkpoint = f'{OUT_NORMS}|{MODULATION}' if is_plain else OUT_NORMS
         return adapted, []
-
-    def train(self, mode: bool = True) -> 'FDResNet':
-        """Switch to training or evaluation; frozen stages stay in evaluation."""
-        super().train(mode)
-        return self
-
-    def _dynamic(self, conv: nn.Conv2d) -> FDConv:
-        return FDConv(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,
-            conv.stride,
-            conv.padding,
-            conv.dilation,
-            bias=conv.bias is not None,
-            **self.fdconv_cfg,
-        )
 
     def _freeze_stages(self) -> None:
         super()._freeze_stages()
@@ -197,3 +174,26 @@ class FDResNet(LoadsPretrained, ResNet):
                 if isinstance(module, FDConv) and module.is_dynamic:
                     for param in module.modulation_parameters():
                         param.requires_grad = True
+
+
+def _dynamic(conv: nn.Conv2d, **options: Any) -> FDConv:
+    return FDConv(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        bias=conv.bias is not None,
+        **options,
+    )
+
+
+_RENAMING = (
+    (r'^conv1\.', 'patch_embed.0.conv.'),
+    (r'^bn1\.', 'patch_embed.0.bn.'),
+    (r'^layer1\.', 'stages.0.blocks.'),
+    (r'^layer2\.', 'stages.1.blocks.'),
+    (r'^layer3\.', 'stages.2.blocks.'),
+    (r'^layer4\.', 'stages.3.blocks.'),
+)

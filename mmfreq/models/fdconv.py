@@ -206,6 +206,9 @@ class FDConv(nn.Conv2d):
         Args:
             state_dict (dict[str, Any]): Tensors by name, changed in place.
             prefix (str): Name of this layer with a dot.
+
+        Raises:
+            ValueError: If a stored group map names groups that this layer does not have.
         """
         if not self.is_dynamic:
             return
@@ -225,7 +228,10 @@ class FDConv(nn.Conv2d):
         if self.bands is not None:
             self.bands.adapt_state_dict(state_dict, prefix)
         if f'{prefix}spectrum' in state_dict:
-            state_dict.setdefault(f'{prefix}group_map', self.group_map)
+            groups = state_dict.setdefault(f'{prefix}group_map', self.group_map)
+            kernel_num = len(self.attention.kernel.bias)
+            if groups.numel() and not 0 <= int(groups.min()) <= int(groups.max()) < kernel_num:
+                raise ValueError(f'{prefix}group_map names groups beyond kernel_num={kernel_num}')
 
     def modulation_parameters(self) -> list[nn.Parameter]:
         """Parameters of the attentions and the band modulation: all that a plain one has not."""

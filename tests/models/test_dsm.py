@@ -56,7 +56,7 @@ def test_mixer_against_the_formula(size):
     logits = mixer.logits + mixer.generator(x.mean((1, 2))).reshape(2, 8, 32)
     weights = torch.einsum('bkc,khw->bhwc', 2 * logits.sigmoid(), mixer.bands(size))
     expected = idct2(dct2(expanded) * weights)
-    ours = mixer.filter(expanded, x)
+    ours = mixer.mix(expanded, x)
     torch.testing.assert_close(ours, expected)
     leaves = [expanded, x, *mixer.bands.parameters(), mixer.logits]
     probe = torch.randn_like(ours)
@@ -70,7 +70,7 @@ def test_gains_depend_on_the_image():
     mixer = DynamicSpectrum(16)
     torch.nn.init.normal_(mixer.generator.fc2.weight)
     expanded = torch.randn(1, 6, 6, 32)
-    first, second = (mixer.filter(expanded, torch.randn(1, 6, 6, 16)) for _ in range(2))
+    first, second = (mixer.mix(expanded, torch.randn(1, 6, 6, 16)) for _ in range(2))
     assert not torch.allclose(first, second)
 
 

@@ -173,6 +173,22 @@ def test_plain_resnet_is_reproduced(tmp_path):
     assert all(m.bands.masks == 'exact' for m in model.modules() if getattr(m, 'bands', None))
 
 
+def test_plain_weights_load_into_networks_of_other_libraries(tmp_path):
+    plain = ResNet(depth=18, out_indices=(0, 1, 2, 3), zero_init_residual=False)
+    torch.save(plain.state_dict(), tmp_path / 'r18.pth')
+    model = ResNet(
+        depth=18,
+        out_indices=(0, 1, 2, 3),
+        conv_cfg=dict(type='mmfreq.FDConv', kernel_num=8),
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'r18.pth')),
+    )
+    assert isinstance(model.layer1[0].conv1, FDConv)
+    model.init_weights()
+    x = torch.randn(2, 3, 64, 96)
+    for out, reference in zip(model(x), plain(x), strict=True):
+        assert (out - reference).norm() < 1e-4 * reference.norm()
+
+
 @pytest.mark.parametrize(
     ('depth', 'more', 'parameters'),
     [(18, 569_200, 11_745_712), (50, 3_647_120, 27_155_152), (101, 7_499_218, 49_999_378)],
@@ -219,6 +235,13 @@ def test_a_stored_group_map_is_kept():
     other = FDConv(32, 32, 3, kernel_num=4)
     other.load_state_dict(layer.state_dict())
     assert other.group_map.equal(layer.group_map)
+
+
+def test_a_stored_group_map_of_more_groups_is_refused():
+    layer = FDConv(32, 32, 3, kernel_num=4)
+    tensors = layer.state_dict() | {'group_map': layer.group_map + 1}
+    with pytest.raises(ValueError, match='group_map names groups beyond kernel_num=4'):
+        layer.load_state_dict(tensors)
 
 
 def test_per_sample_kernels_do_not_depend_on_the_batch():

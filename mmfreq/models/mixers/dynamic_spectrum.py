@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmfreq.models.layers import Mlp, to_channels_first
+from mmfreq.models.layers import Mlp
 from mmfreq.models.mixers.expanded import ExpandedMixer
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
 
@@ -19,9 +19,10 @@ class DynamicSpectrum(ExpandedMixer):
     A reconstruction from the abstract of arXiv 2309.06721, which names a DCT and a "dynamic
     spectrum weight generation layer" that selects bands per image; everything else is our design.
     The weight of a channel is a sum over bands of a gain for this image, between 0 and 2, times the
-    band's profile. Gains come from the mean of the input over positions, through a small MLP. A
-    depthwise 3x3 convolution beside it adds local detail; without it, a small segmentor on CamVid
-    was worse with each of three seeds.
+    band's profile. Gains come from the mean of the input over positions, through a small MLP.
+
+    A depthwise 3x3 branch for high frequencies was tried beside it and left out: it did not help a
+    small segmentor on CamVid, +0.1 mIoU with a standard error of 0.7 over ten pairs of trainings.
 
     Args:
         dim (int): Number of channels, at least 8.
@@ -33,15 +34,9 @@ class DynamicSpectrum(ExpandedMixer):
         self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False)
         # Channels start with different gains, so that tokens mix from the beginning.
         self.logits = nn.Parameter(torch.randn(NUM_BANDS, 2 * dim))
-        self.local = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim, bias=False)
 
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
-        """Weigh bands of each channel and add local detail, see :meth:`ExpandedMixer.mix`."""
-        local = self.local(to_channels_first(expanded)).permute(0, 2, 3, 1)
-        return local + self.filter(expanded, x).to(local.dtype)
-
-    def filter(self, expanded: Tensor, x: Tensor) -> Tensor:
-        """Weigh bands without the local branch, see :meth:`ExpandedMixer.mix`."""
+        """Weigh bands of each channel, see :meth:`ExpandedMixer.mix`."""
         spectrum = dct2(expanded)
         with torch.autocast(x.device.type, enabled=False):
             pooled = x.mean((1, 2)).to(self.logits.dtype)

@@ -1,6 +1,5 @@
 """FDConv: Frequency Dynamic Convolution for Dense Image Prediction, arXiv 2503.18783."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,22 +7,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfreq.models.layers import StarReLU
-from mmfreq.ops import irfft2, rfft2
+from mmfreq.models.modulation import BandModulation, GlobalAttention, LocalAttention
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernel_spectrum import (
     BAND_MASKS,
     frequency_groups,
     kernel_to_spectrum,
-    low_pass_mask,
     spectrum_to_kernel,
 )
 from mmfreq.registry import MODELS
 
 __all__ = ['FDConv']
 
+# Options of the original that it ignores itself.
+IGNORED_OPTIONS = ('use_fdconv_if_stride_in', 'att_grid', 'fs_feat', 'global_selection')
 # Options of the original that no released model sets to anything else.
 FIXED_OPTIONS: dict[str, Any] = dict(
+    reduction=0.0625,
+    use_fbm_for_stride=False,
     att_multi=2.0,
     param_ratio=1,
     param_reduction=1.0,
@@ -36,7 +37,6 @@ FIXED_OPTIONS: dict[str, Any] = dict(
 )
 FIXED_BAND_OPTIONS: dict[str, Any] = dict(
     lowfreq_att=False,
-    fs_feat='feat',
     act='sigmoid',
     spatial='conv',
     spatial_group=1,
@@ -215,11 +215,13 @@ class FDConv(nn.Conv2d):
         plain = state_dict.pop(f'{prefix}weight', None)
         if plain is not None:
             state_dict[f'{prefix}spectrum'] = self.to_spectrum(plain) if plain.ndim == 4 else plain
+        if self.bands is not None and any(
+            name.startswith((f'{prefix}dft_weight', f'{prefix}KSM_')) for name in state_dict
+        ):
+            state_dict[f'{prefix}bands.masks_id'] = torch.tensor(BAND_MASKS.index('nearest'))
         original = state_dict.pop(f'{prefix}dft_weight', None)
         if original is not None:
             state_dict[f'{prefix}spectrum'] = original.flatten(0, 1)
-            if self.bands is not None:
-                state_dict[f'{prefix}bands.masks_id'] = torch.tensor(BAND_MASKS.index('nearest'))
         for old, new in _RENAMED.items():
             if f'{prefix}{old}' in state_dict:
                 tensor = state_dict.pop(f'{prefix}{old}')
@@ -247,169 +249,14 @@ class FDConv(nn.Conv2d):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class GlobalAttention(nn.Module):
-    """Attentions over input channels, filters, kernel positions and groups of coefficients.
-
-    Args:
-        kernel_shape (tuple[int, int, int, int]): ``(O, I, k, k)``.
-        kernel_num (int): Number of groups of coefficients.
-        kernel_temp (float): Temperature of the attention over groups.
-        temp (float, optional): That of the others; None for the same.
-    """
-
-    def __init__(
-        self,
-        kernel_shape: tuple[int, int, int, int],
-        kernel_num: int,
-        kernel_temp: float,
-        temp: float | None,
-    ) -> None:
-        super().__init__()
-        out_channels, in_channels, side, _ = kernel_shape
-        hidden = max(in_channels // 16, 16)
-        self.kernel_temp = kernel_temp
-        self.temp = kernel_temp if temp is None else temp
-        self.fc = nn.Linear(in_channels, hidden, bias=False)
-        self.bn = nn.BatchNorm1d(hidden)
-        self.act = StarReLU()
-        self.channel = ZeroLinear(hidden, in_channels)
-        self.filter = ZeroLinear(hidden, out_channels)
-        self.spatial = ZeroLinear(hidden, side * side) if side > 1 else None
-        self.kernel = ZeroLinear(hidden, kernel_num)
-
-    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Compute attentions, each between 0 and 2.
-
-        Args:
-            pooled (Tensor): Means of the input over positions, shape ``(B, I)``.
-
-        Returns:
-            tuple[Tensor]: Over input channels ``(B, I)``, filters ``(B, O)``, kernel positions
-            ``(B, k * k)`` (None for 1x1) and groups ``(B, kernel_num)``.
-        """
-        x = self.fc(pooled.to(self.fc.weight.dtype))
-        if self.bn.training and len(x) == 1:  # one value per channel has no variance
-            bn = self.bn
-            x = F.batch_norm(
-                x, bn.running_mean, bn.running_var, bn.weight, bn.bias, training=False, eps=bn.eps
-            )
-        else:
-            x = self.bn(x)
-        x = self.act(x).to(pooled.dtype)
-        channel, filter_, kernel = self.channel(x), self.filter(x), self.kernel(x)
-        return (
-            2 * torch.sigmoid(channel / self.temp),
-            2 * torch.sigmoid(filter_ / self.temp),
-            None if self.spatial is None else 2 * torch.sigmoid(self.spatial(x) / self.temp),
-            2 * torch.sigmoid(kernel / self.kernel_temp),
-        )
-
-
-class LocalAttention(nn.Module):
-    """Attention over all weights of a kernel, by a convolution along the input channels.
-
-    Args:
-        kernel_shape (tuple[int, int, int, int]): ``(O, I, k, k)``.
-    """
-
-    def __init__(self, kernel_shape: tuple[int, int, int, int]) -> None:
-        super().__init__()
-        out_channels, in_channels, side, _ = kernel_shape
-        self.kernel_shape = kernel_shape
-        # The width that efficient channel attention, arXiv 1910.03151, has for so many channels.
-        width = round(math.log2(in_channels) / 2 + 0.5) // 2 * 2 + 1
-        self.norm = nn.LayerNorm(in_channels)
-        self.weight = nn.Parameter(torch.zeros(out_channels * side * side, 1, width))
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Compute attentions ``(B, O, I, k, k)`` between 0 and 2 from ``(B, I)``."""
-        weight = self.weight
-        x = self.norm(pooled.to(self.norm.weight.dtype)).to(pooled.dtype).unsqueeze(1)
-        logits = F.conv1d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
-        out_channels, _, height, width = self.kernel_shape
-        logits = logits.unflatten(1, (out_channels, height, width))
-        return 2 * torch.sigmoid(logits.movedim(-1, 2))
-
-
-class BandModulation(nn.Module):
-    """Frequency bands of the input, each weighted by a map between 0 and 2.
-
-    Args:
-        dim (int): Number of channels.
-        factors (Sequence[int]): Band edges are 1 / (2 * factor) cycles per pixel, descending.
-        masks (str, optional): See :class:`FDConv`.
-    """
-
-    masks_id: Tensor
-
-    def __init__(self, dim: int, factors: Sequence[int], masks: str | None) -> None:
-        super().__init__()
-        self.factors = factors
-        self.requested_masks = masks
-        self.weight = nn.Parameter(torch.zeros(len(factors), dim, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(len(factors)))
-        masks_id = torch.tensor(BAND_MASKS.index(masks or 'exact'), dtype=torch.uint8)
-        self.register_buffer('masks_id', masks_id)
-        self.masks = masks or 'exact'
-        self.register_load_state_dict_post_hook(_follow_stored_masks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Weight the bands of features ``(B, C, H, W)``; what is below all of them passes."""
-        gains = 2 * torch.sigmoid(F.conv2d(x, self.weight, self.bias, padding=1))
-        size = (x.shape[-2], x.shape[-1])
-        spectrum = rfft2(x)
-        y, upper = x, x
-        for i, factor in enumerate(self.factors):
-            mask = low_pass_mask(size, factor, self.masks, x.device)
-            lower = irfft2(spectrum.masked_fill(~mask, 0), size, dtype=x.dtype)
-            # Added to the input, so that gains of one change nothing, not even by rounding.
-            y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
-            upper = lower
-        return y.to(x.dtype)
-
-    def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
-        """Stack the original's convolutions, see :meth:`FDConv.adapt_state_dict`."""
-        for part in ('weight', 'bias'):
-            names = [
-                f'{prefix}FBM.freq_weight_conv_list.{i}.{part}' for i in range(len(self.factors))
-            ]
-            if all(name in state_dict for name in names):
-                stacked = torch.cat([state_dict.pop(name) for name in names])
-                state_dict[f'{prefix}bands.{part}'] = stacked
-
-
-class ZeroLinear(nn.Module):
-    """Linear layer that starts at zero; not an ``nn.Linear``, which networks initialise.
-
-    Args:
-        in_dim (int): Number of input channels.
-        dim (int): Number of output channels.
-    """
-
-    def __init__(self, in_dim: int, dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(dim, in_dim))
-        self.bias = nn.Parameter(torch.zeros(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, in_dim)`` to ``(B, dim)``."""
-        return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
-
-
-def _follow_stored_masks(bands: nn.Module, _incompatible_keys: object) -> None:
-    assert isinstance(bands, BandModulation)
-    stored = int(bands.masks_id)
-    if not 0 <= stored < len(BAND_MASKS):
-        raise ValueError(f'masks_id must be a number below {len(BAND_MASKS)}, got {stored}')
-    bands.masks = bands.requested_masks or BAND_MASKS[stored]
-
-
 def _index_dtype(count: int) -> torch.dtype:
     return torch.uint8 if count <= 256 else torch.int32
 
 
 def _refuse_unusual(options: dict[str, Any], fixed: dict[str, Any]) -> None:
     """Remove options of the original that have their usual value; others are an error."""
+    for name in IGNORED_OPTIONS:
+        options.pop(name, None)
     for name, usual in fixed.items():
         if name in options and options.pop(name) != usual:
             raise ValueError(f'FDConv supports {name}={usual!r} only, as in all released models')

@@ -261,7 +261,8 @@ def test_built_by_conv_cfg_in_other_libraries():
     assert isinstance(layer, FDConv) and layer.is_dynamic
     plain = build_conv_layer(dict(type='mmfreq.FDConv'), 3, 64, 7, stride=2, padding=3, bias=False)
     assert not plain.is_dynamic and list(plain.state_dict()) == ['weight']
-    released = dict(param_ratio=1, fbm_cfg=dict(k_list=[2, 4, 8], act='sigmoid'), temp=None)
+    fbm_cfg = dict(k_list=[2, 4, 8], act='sigmoid', fs_feat='feat', global_selection=False)
+    released = dict(param_ratio=1, use_fdconv_if_stride_in=[1], fbm_cfg=fbm_cfg, temp=None)
     assert FDConv(32, 32, 3, kernel_num=64, **released).is_dynamic
 
 

@@ -88,7 +88,8 @@ def dynamic_filter2d(x: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
             product = spectrum
             step = max(min(CHUNK_ELEMENTS // (batch * gains[0].numel()), channels // 4), 1)
             for i in range(0, channels, step):
-                product[:, i : i + step] *= _combine(weights[:, i : i + step], gains)
+                part = product[:, i : i + step]
+                part.mul_(_combine(weights[:, i : i + step], gains))
     return inverse_of_hermitian(product, (height, width)).to(x.dtype)
 
 

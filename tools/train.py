@@ -5,7 +5,7 @@ import logging
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmfreq.engine import run_configs
 from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
@@ -36,7 +36,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pretrained',
         metavar='PATH|URL|none',
-        help="the backbone's weights; released checkpoints are taken as they are",
+        help="the backbone's weights, in place of those of the config; released checkpoints are "
+        'taken as they are; a resumed run needs none',
     )
     parser.add_argument('--tensorboard', action='store_true', help='log to TensorBoard, too')
     return parser.parse_args()
@@ -45,7 +46,8 @@ def parse_args() -> argparse.Namespace:
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
     cfg = read_config_of(args)
-    run_configs.set_pretrained(cfg, args.pretrained)
+    found = find_latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
+    run_configs.set_pretrained(cfg, 'none' if found else args.pretrained)
     if args.amp:
         run_configs.enable_amp(cfg)
     if args.auto_scale_lr:

@@ -362,6 +362,8 @@ def test_weights_that_cannot_be_downloaded(mini_data, tmp_path):
     message = r'^error: cannot download https://\S+/dfformer_s18\.pth: .*--pretrained PATH.* none'
     assert re.search(message, done.stderr, re.M), output(done)[-2000:]
     assert 'Traceback' not in done.stderr and not (tmp_path / 'run').exists()
+    done = python('tools/train.py', config, *options, '--resume', 'a.pth', check=False, **offline)
+    assert 'a.pth does not exist' in done.stderr  # a resumed run needs no other weights
 
 
 def test_wrong_label_map_stops_the_training(mini_data, tmp_path):

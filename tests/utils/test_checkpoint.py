@@ -1,5 +1,7 @@
 import argparse
 import os
+import re
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -110,3 +112,31 @@ def test_download_is_kept(tmp_path, monkeypatch):
     for _ in range(2):
         assert 'weight' in read_checkpoint('https://example.org/x/gfnet-1a2b3c4d.pth?download=1')
     assert calls == [('https://example.org/x/gfnet-1a2b3c4d.pth?download=1', '1a2b3c4d')]
+
+
+def test_names_of_torchvision(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    calls = []
+
+    def download(url, path, hash_prefix):
+        calls.append(url)
+        torch.save({'conv1.weight': torch.ones(1)}, path)
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    assert 'conv1.weight' in read_checkpoint('torchvision://resnet50')
+    assert len(calls) == 1 and re.search(r'/resnet50-[0-9a-f]{8}\.pth$', calls[0])
+    with pytest.raises(ValueError, match="no weights named 'resnet51'"):
+        read_checkpoint('torchvision://resnet51')
+
+
+def test_failed_downloads_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+
+    def download(url, path, hash_prefix):
+        raise URLError('Name or service not known')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    with pytest.raises(
+        ConnectionError, match=r'cannot download https://example.org/a.pth: .*known'
+    ):
+        read_checkpoint('https://example.org/a.pth')

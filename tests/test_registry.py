@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope, init_default_scope
 
+import mmfreq.models
 from mmfreq.registry import MODELS
 
 BACKBONE = dict(
@@ -59,6 +60,11 @@ def test_builds_in_every_framework(scope):
     assert type(model.backbone) is GFNet
     feats = model.extract_feat(torch.randn(1, 3, 64, 64))
     assert len(feats) in (1, 4, 5)
+
+
+@pytest.mark.parametrize('name', mmfreq.models.__all__)
+def test_every_network_is_registered(scope, name):
+    assert MODELS.get(f'mmfreq.{name}') is getattr(mmfreq.models, name)
 
 
 SNIPPETS = {

@@ -1,4 +1,12 @@
-# Semantic FPN with test images of multiples of 32 pixels, as PVT has them.
-_base_ = ['./models/semantic_fpn.py', './datasets/ade20k_aligned.py', './schedules/40k.py']
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
-train_dataloader = dict(batch_size=4)
+# Semantic FPN whose test images are resized to multiples of 32, as PVT does.
+_base_ = './fpn_ade20k.py'
+val_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            *_base_.test_pipeline[:2],
+            dict(type='ResizeToMultiple', size_divisor=32),
+            *_base_.test_pipeline[2:],
+        ]
+    )
+)
+test_dataloader = val_dataloader

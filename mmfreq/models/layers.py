@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn.bricks import Conv2dAdaptivePadding
+from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
 from torch import Tensor, nn
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     'PatchEmbed',
     'StarReLU',
     'apply_norm',
+    'build_drop_path',
     'resize_positions',
     'to_channels_first',
     'to_channels_last',
@@ -134,6 +135,11 @@ class ConvDownsample(nn.Module):
         least = self.conv.kernel_size[0] - 2 * int(self.conv.padding[0])
         missing = [max(least - side, 0) for side in x.shape[-2:]]
         return F.pad(x, (0, missing[1], 0, missing[0])) if any(missing) else x
+
+
+def build_drop_path(probability: float) -> nn.Module:
+    """Stochastic depth, or nothing at all for a probability of 0."""
+    return DropPath(probability) if probability > 0 else nn.Identity()
 
 
 def apply_norm(norm: nn.Module, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmfreq.models.layers import StarReLU
+from mmfreq.models.pretrained import stored_choice
 from mmfreq.ops import irfft2, rfft2
 from mmfreq.ops.kernel_spectrum import BAND_MASKS, low_pass_mask
 
@@ -170,7 +171,5 @@ class ZeroLinear(nn.Module):
 
 def _follow_stored_masks(bands: nn.Module, _incompatible_keys: object) -> None:
     assert isinstance(bands, BandModulation)
-    stored = int(bands.masks_id)
-    if not 0 <= stored < len(BAND_MASKS):
-        raise ValueError(f'masks_id must be a number below {len(BAND_MASKS)}, got {stored}')
-    bands.masks = bands.requested_masks or BAND_MASKS[stored]
+    stored = stored_choice(bands.masks_id, BAND_MASKS, 'masks_id')
+    bands.masks = bands.requested_masks or stored

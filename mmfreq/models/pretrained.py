@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
 
-__all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename']
+__all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename', 'stored_choice']
 
 
 class Adaptable(Protocol):
@@ -129,3 +129,22 @@ def rename(state_dict: dict[str, Tensor], renaming: Sequence[tuple[str, str]]) -
             name = re.sub(pattern, replacement, name)
         renamed[name] = tensor
     return renamed
+
+
+def stored_choice(index: Tensor, options: Sequence[str], name: str) -> str:
+    """Look up a choice that a ``state_dict`` stores as a number.
+
+    Args:
+        index (Tensor): The stored number; not trusted.
+        options (Sequence[str]): What can be chosen.
+        name (str): Name of the stored tensor, for the message.
+
+    Returns:
+        str: One of ``options``.
+
+    Raises:
+        ValueError: If ``index`` is not one number below the number of options.
+    """
+    if index.numel() != 1 or not 0 <= int(index) < len(options):
+        raise ValueError(f'{name} must be one number below {len(options)}')
+    return options[int(index)]

@@ -1,12 +1,12 @@
 import argparse
 import logging
-from functools import partial
 
 import pytest
 import torch
+from families import TINY as TINY_FAMILIES
 from mmengine.logging import MMLogger
 
-from mmfreq.models import DSM, AFFNet, CDFFormer, DFFormer, FDResNet, GFFormer, GFNet
+from mmfreq.models import GFNet
 from mmfreq.ops import resize_filter
 
 TINY = dict(patch_size=4, embed_dims=(8, 16), depths=(1, 2), layer_scale_init=0.1)
@@ -152,16 +152,7 @@ def test_missing_file(tmp_path):
         build(tmp_path / 'nowhere.pth').init_weights()
 
 
-FOUR = dict(embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1))
-FAMILIES = {
-    'GFNet': partial(GFNet, arch=dict(FOUR, patch_size=4, layer_scale_init=0.1), img_size=32),
-    'DFFormer': partial(DFFormer, arch=FOUR, img_size=32),
-    'CDFFormer': partial(CDFFormer, arch=FOUR, img_size=32),
-    'GFFormer': partial(GFFormer, arch=FOUR, img_size=32),
-    'AFFNet': partial(AFFNet, arch=dict(FOUR, expand_ratio=2)),
-    'DSM': partial(DSM, arch=FOUR),
-    'FDResNet': partial(FDResNet, depth=18, kernel_num=4),
-}
+FAMILIES = {name: network for name, network in TINY_FAMILIES.items() if name != 'GFNet-flat'}
 
 
 def pretrained(network, tensors, folder):

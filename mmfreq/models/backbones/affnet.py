@@ -5,23 +5,24 @@ from typing import Any, ClassVar
 
 import torch
 from mmcv.cnn import ConvModule, build_norm_layer
-from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import (
+    BATCH_NORM,
     StagedBackbone,
+    check_size_arguments,
     resolve_arch,
     resolve_out_indices,
-    to_pair,
 )
-from mmfreq.models.backbones.metaformer import run_block
+from mmfreq.models.backbones.metaformer import Stage
+from mmfreq.models.layers import build_drop_path
 from mmfreq.models.mixers import AdaptiveFilter
 from mmfreq.models.pretrained import rename
-from mmfreq.ops.resize import check_resize_mode
 from mmfreq.registry import MODELS
 
 __all__ = ['AFFNet', 'StdLayerNorm']
 
+SILU = dict(type='SiLU')
 BLOCK_NORM = dict(type='GN', num_groups=1, eps=1e-5)
 
 
@@ -120,20 +121,20 @@ class AFFBlock(nn.Module):
         self.mlp = MBConv(dim, dim, 2, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.norm2 = build_norm_layer(block_norm_cfg, dim)[1]
         self.token_mixer = AdaptiveFilter(dim, act_cfg)
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.drop_path = build_drop_path(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, C, H, W)`` to features of the same shape."""
         return x + self.drop_path(self.token_mixer(self.norm2(self.mlp(self.norm1(x)))))
 
 
-class AFFStage(nn.Module):
-    """Downsampling, blocks, and if the blocks mix tokens a fusion of their input and output.
+class AFFStage(Stage):
+    """Stage that ends with a fusion of input and output of its blocks.
 
     Args:
         downsample (nn.Module): Maps ``(B, C, H, W)`` to the stage's channels and size.
         blocks (Sequence[nn.Module]): Blocks on ``(B, C, H, W)``.
-        fusion (nn.Module, optional): Maps input and output of the blocks to one map.
+        fusion (nn.Module): Maps input and output of the blocks to one map.
         with_cp (bool): Recompute the blocks in the backward pass.
     """
 
@@ -141,21 +142,15 @@ class AFFStage(nn.Module):
         self,
         downsample: nn.Module,
         blocks: Sequence[nn.Module],
-        fusion: nn.Module | None,
+        fusion: nn.Module,
         with_cp: bool,
     ) -> None:
-        super().__init__()
-        self.downsample = downsample
-        self.blocks = nn.ModuleList(blocks)
+        super().__init__(downsample, blocks, with_cp)
         self.fusion = fusion
-        self.with_cp = with_cp
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
-        x = before = self.downsample(x)
-        for block in self.blocks:
-            x = run_block(block, x, self.with_cp)
-        return x if self.fusion is None else self.fusion(before, x)
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """Apply blocks and fusion to features ``(B, C', H', W')``."""
+        return self.fusion(x, super().run_blocks(x))
 
 
 class Fusion(nn.Module):
@@ -247,8 +242,8 @@ class AFFNet(StagedBackbone):
         frozen_stages: int = -1,
         with_cp: bool = False,
         norm_eval: bool = False,
-        norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
-        act_cfg: dict = dict(type='SiLU'),  # noqa: B006
+        norm_cfg: dict = BATCH_NORM,
+        act_cfg: dict = SILU,
         block_norm_cfg: dict = BLOCK_NORM,
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
@@ -260,8 +255,7 @@ class AFFNet(StagedBackbone):
         expand_ratio = settings['expand_ratio']
         if output_stride not in (8, 16, 32):
             raise ValueError(f'output_stride must be 8, 16 or 32, got {output_stride}')
-        to_pair(img_size)
-        check_resize_mode(resize_mode or 'kernel')
+        check_size_arguments(img_size, resize_mode)
         layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         stem = nn.Sequential(
             ConvModule(3, self.stem_dims[0], 3, stride=2, padding=1, **layers),
@@ -276,10 +270,9 @@ class AFFNet(StagedBackbone):
             # The first convolution behind a removed stride still sees the finer map undilated.
             dilation = 1 if strided else max(2 * 2**i // output_stride, 1)
             downsample = MBConv(in_dim, dim, expand_ratio, 2 if strided else 1, dilation, **layers)
-            blocks: list[nn.Module]
             if i == 0:
-                blocks = [MBConv(dim, dim, expand_ratio, **layers) for _ in drop_paths]
-                return AFFStage(downsample, blocks, None, with_cp)
+                convs = [MBConv(dim, dim, expand_ratio, **layers) for _ in drop_paths]
+                return Stage(downsample, convs, with_cp)
             blocks = [AFFBlock(dim, p, **layers, block_norm_cfg=block_norm_cfg) for p in drop_paths]
             fusion = Fusion(dim, **layers, block_norm_cfg=block_norm_cfg)
             return AFFStage(downsample, blocks, fusion, with_cp)

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import load_pretrained
+from mmfreq.ops.resize import check_resize_mode
 
 __all__ = [
+    'BATCH_NORM',
     'LAYER_NORM',
     'StagedBackbone',
-    'check_images',
+    'check_size_arguments',
     'pyramid_sizes',
     'resolve_arch',
     'resolve_out_indices',
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 LAYER_NORM = dict(type='LN', eps=1e-6)
+BATCH_NORM = dict(type='BN')
 
 
 class StagedBackbone(BaseModule):
@@ -116,7 +119,10 @@ class StagedBackbone(BaseModule):
         Raises:
             ValueError: If ``x`` is not a batch of RGB images with at least one pixel.
         """
-        check_images(x)
+        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
+            raise ValueError(
+                f'images must have the shape (B, 3, H, W) with no empty axis, got {tuple(x.shape)}'
+            )
         x = self.patch_embed(x)
         outs = []
         for i, stage in enumerate(self.stages):
@@ -195,14 +201,6 @@ class StagedBackbone(BaseModule):
             module.eval()
             for param in module.parameters():
                 param.requires_grad = False
-
-
-def check_images(x: Tensor) -> None:
-    """Raise a ``ValueError`` if ``x`` is not a batch of RGB images with at least one pixel."""
-    if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
-        raise ValueError(
-            f'images must have the shape (B, 3, H, W) with no empty axis, got {tuple(x.shape)}'
-        )
 
 
 def pyramid_sizes(
@@ -301,6 +299,20 @@ def resolve_arch(
             f'{pair["embed_dims"]} and {pair["depths"]}'
         )
     return {**arch, **pair}
+
+
+def check_size_arguments(img_size: int | tuple[int, int], resize_mode: str | None) -> None:
+    """Check the arguments of a network that has nothing to resize, as where they have an effect.
+
+    Args:
+        img_size (int | tuple[int, int]): Image size in pixels.
+        resize_mode (str, optional): See :func:`mmfreq.ops.resize_filter`.
+
+    Raises:
+        ValueError: If one of them is out of range.
+    """
+    to_pair(img_size)
+    check_resize_mode(resize_mode or 'kernel')
 
 
 def to_pair(img_size: int | tuple[int, int]) -> tuple[int, int]:

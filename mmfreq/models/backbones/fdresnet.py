@@ -6,37 +6,21 @@ from typing import Any, ClassVar
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmfreq.models.backbones.base import StagedBackbone, resolve_out_indices, to_pair
-from mmfreq.models.backbones.metaformer import run_block
+from mmfreq.models.backbones.base import (
+    BATCH_NORM,
+    StagedBackbone,
+    check_size_arguments,
+    resolve_out_indices,
+)
+from mmfreq.models.backbones.metaformer import Stage
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.pretrained import rename
-from mmfreq.ops.resize import check_resize_mode
 from mmfreq.registry import MODELS
 
 __all__ = ['FDResNet']
 
 MODULATION = r'.*\.(attention|local_attention|bands)\.'
 OUT_NORMS = r'norm\d+\.'
-
-
-class ResStage(nn.Module):
-    """Residual blocks one after the other.
-
-    Args:
-        blocks (Sequence[nn.Module]): Blocks on ``(B, C, H, W)``.
-        with_cp (bool): Recompute the blocks in the backward pass.
-    """
-
-    def __init__(self, blocks: Sequence[nn.Module], with_cp: bool) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.with_cp = with_cp
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
-        for block in self.blocks:
-            x = run_block(block, x, self.with_cp)
-        return x
 
 
 @MODELS.register_module()
@@ -95,7 +79,7 @@ class FDResNet(StagedBackbone):
         train_frozen_modulation: bool = False,
         with_cp: bool = False,
         norm_eval: bool = False,
-        norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
+        norm_cfg: dict = BATCH_NORM,
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
@@ -106,12 +90,11 @@ class FDResNet(StagedBackbone):
 
         if depth not in self.arch_settings:
             raise ValueError(f'depth must be one of {list(self.arch_settings)}, got {depth}')
-        to_pair(img_size)
-        check_resize_mode(resize_mode or 'kernel')
+        check_size_arguments(img_size, resize_mode)
         block, expansion = (BasicBlock, 1) if depth < 50 else (Bottleneck, 4)
         embed_dims = [64 * 2**i * expansion for i in range(4)]
 
-        def stage(i: int, drop_paths: list[float]) -> ResStage:
+        def stage(i: int, drop_paths: list[float]) -> Stage:
             blocks = ResLayer(
                 block,
                 len(drop_paths),
@@ -128,7 +111,7 @@ class FDResNet(StagedBackbone):
                         residual.add_module(name, dynamic)
                 last_norm = residual.norm2 if block is BasicBlock else residual.norm3
                 nn.init.zeros_(last_norm.weight)
-            return ResStage(blocks, with_cp)
+            return Stage(None, blocks, with_cp)
 
         self.train_frozen_modulation = train_frozen_modulation
         super().__init__(

@@ -1,19 +1,19 @@
 """Blocks of token mixer and MLP, and stages of them; the mixer is an argument of the block.
 
-Features are channels-last, ``(B, H, W, C)``, inside a stage: norms and linear layers then work on
-contiguous memory.
+Features are channels-last, ``(B, H, W, C)``, inside a :class:`MetaFormerStage`: norms and linear
+layers then work on contiguous memory.
 """
 
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn.bricks import DropPath, LayerScale
+from mmcv.cnn.bricks import LayerScale
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmfreq.models.layers import to_channels_first, to_channels_last
+from mmfreq.models.layers import build_drop_path, to_channels_first, to_channels_last
 
-__all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock', 'run_block']
+__all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock', 'Stage']
 
 
 class MetaFormerBlock(nn.Module):
@@ -51,7 +51,7 @@ class MetaFormerBlock(nn.Module):
         self.mlp = mlp
         self.res_scale2 = _channel_scale(dim, res_scale_init)
         self.layer_scale2 = _channel_scale(dim, layer_scale_init)
-        self.drop_path = _drop_path(drop_path)
+        self.drop_path = build_drop_path(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, H, W, C)`` to features of the same shape."""
@@ -87,7 +87,7 @@ class SingleResidualBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = mlp
         self.layer_scale = _channel_scale(dim, layer_scale_init)
-        self.drop_path = _drop_path(drop_path)
+        self.drop_path = build_drop_path(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, H, W, C)`` to features of the same shape."""
@@ -95,12 +95,12 @@ class SingleResidualBlock(nn.Module):
         return x + self.drop_path(self.layer_scale(branch))
 
 
-class MetaFormerStage(nn.Module):
-    """Optional downsampling and a sequence of blocks.
+class Stage(nn.Module):
+    """Optional downsampling and a sequence of blocks on ``(B, C, H, W)``.
 
     Args:
         downsample (nn.Module, optional): Maps ``(B, C, H, W)`` to the stage's channels and size.
-        blocks (Sequence[nn.Module]): Blocks on ``(B, H, W, C)``.
+        blocks (Sequence[nn.Module]): Blocks of the stage.
         with_cp (bool): Recompute the blocks in the backward pass instead of storing their
             activations. Defaults to False.
     """
@@ -115,22 +115,25 @@ class MetaFormerStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
-        x = to_channels_last(x if self.downsample is None else self.downsample(x))
+        return self.run_blocks(x if self.downsample is None else self.downsample(x))
+
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """Apply the blocks to features ``(B, C', H', W')``."""
         for block in self.blocks:
-            x = run_block(block, x, self.with_cp)
-        return to_channels_first(x)
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
+        return x
 
 
-def run_block(block: nn.Module, x: Tensor, with_cp: bool) -> Tensor:
-    """Apply a block, without storing its activations if ``with_cp``."""
-    if with_cp and torch.is_grad_enabled():
-        return checkpoint(block, x, use_reentrant=False)
-    return block(x)
+class MetaFormerStage(Stage):
+    """Stage whose blocks work on channels-last features ``(B, H, W, C)``, see :class:`Stage`."""
+
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """Apply the blocks to features ``(B, C', H', W')``."""
+        return to_channels_first(super().run_blocks(to_channels_last(x)))
 
 
 def _channel_scale(dim: int, init: float | None) -> nn.Module:
     return nn.Identity() if init is None else LayerScale(dim, scale=init)
-
-
-def _drop_path(probability: float) -> nn.Module:
-    return DropPath(probability) if probability > 0 else nn.Identity()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
+from mmfreq.models.pretrained import stored_choice
 from mmfreq.ops import RESIZE_MODES, resize_filter
 from mmfreq.ops.resize import check_resize_mode
 
@@ -126,6 +127,4 @@ def _follow_stored_resize_mode(model: nn.Module, _incompatible_keys: object) -> 
 
 
 def _mode_of(resize_mode_id: Tensor) -> str:
-    if resize_mode_id.numel() != 1 or not 0 <= int(resize_mode_id) < len(RESIZE_MODES):
-        raise ValueError(f'resize_mode_id must be one number below {len(RESIZE_MODES)}')
-    return RESIZE_MODES[int(resize_mode_id)]
+    return stored_choice(resize_mode_id, RESIZE_MODES, 'resize_mode_id')

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed
 from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
+from mmfreq.utils.checkpoint import CheckpointError
 
 __all__ = ['make_parser', 'read_config_of', 'run_or_exit']
 
@@ -69,6 +70,9 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
         runner = prepare()
     except (ValueError, FileNotFoundError, ConnectionError) as error:
         sys.exit(f'error: {error}')
-    getattr(runner, action)()
+    try:
+        getattr(runner, action)()
+    except CheckpointError as error:  # MMEngine loads pretrained weights when a run starts
+        sys.exit(f'error: {error}')
     del runner
     finish_distributed()

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple, Protocol
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmfreq.utils.checkpoint import enumerate_names, find_state_dict, read_checkpoint
+from mmfreq.utils.checkpoint import (
+    CheckpointError,
+    enumerate_names,
+    find_state_dict,
+    read_checkpoint,
+)
 
 __all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename', 'stored_choice']
 
@@ -73,21 +78,22 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
     Raises:
         ConnectionError: If the file cannot be downloaded.
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be read, holds NaN, or does not hold the whole backbone.
+        CheckpointError: If the file does not hold the whole backbone, or another one.
+        ValueError: If the file cannot be read or holds NaN.
     """
     name = type(model).__name__
     found = find_state_dict(read_checkpoint(source), source)
     try:
         adapted, resized = model.adapt_checkpoint(found)
     except ValueError as error:
-        raise ValueError(f'checkpoint {source} does not fit this {name}: {error}') from error
+        raise CheckpointError(f'checkpoint {source} does not fit this {name}: {error}') from error
 
     own = model.state_dict()
     loaded = {key: tensor for key, tensor in adapted.items() if key in own}
     missing = [key for key in own if key not in loaded]
     lacking = [key for key in missing if not re.match(model.optional_in_checkpoint, key)]
     if lacking:
-        raise ValueError(
+        raise CheckpointError(
             f'checkpoint {source} does not hold the whole {name}: {len(loaded)} of {len(own)} '
             f'tensors found, missing {enumerate_names(lacking)}; check that it is a checkpoint of '
             'this network and arch'
@@ -98,7 +104,7 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
         if tensor.shape != own[key].shape
     ]
     if misfits:
-        raise ValueError(
+        raise CheckpointError(
             f'checkpoint {source} belongs to another arch than this {name}: '
             f'{enumerate_names(misfits)}'
         )

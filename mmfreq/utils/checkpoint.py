@@ -10,10 +10,20 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-__all__ = ['check_finite', 'enumerate_names', 'find_state_dict', 'read_checkpoint']
+__all__ = [
+    'CheckpointError',
+    'check_finite',
+    'enumerate_names',
+    'find_state_dict',
+    'read_checkpoint',
+]
 
 NESTING = ('state_dict', 'model', 'model_state_dict', 'module')
 PREFIXES = ('module.', 'backbone.')
+
+
+class CheckpointError(ValueError):
+    """A checkpoint does not belong to the network that it is loaded into."""
 
 
 def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:

@@ -366,6 +366,24 @@ def test_weights_that_cannot_be_downloaded(mini_data, tmp_path):
     assert 'a.pth does not exist' in done.stderr  # a resumed run needs no other weights
 
 
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('fpn_dfformer_s18_ade20k', 'does not hold the whole DFFormer: '),
+        ('upernet_gfnet_h_s_ade20k', 'belongs to another arch than this GFNet: '),
+    ],
+)
+def test_weights_of_another_network_end_in_one_message(
+    mini_data, pretrained, tmp_path, config, message
+):
+    options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', tmp_path / 'run']
+    command = ['tools/train.py', f'configs/{config}.py', *options, '--pretrained', pretrained]
+    done = python(*command, '--cfg-options', *LOADERS, check=False)
+    assert done.returncode == 1
+    assert re.search(rf'^error: .*h-ti\.pth {message}', done.stderr, re.M), output(done)[-2000:]
+    assert 'Traceback' not in done.stderr and not list(tmp_path.rglob('*.pth'))
+
+
 def test_wrong_label_map_stops_the_training(mini_data, tmp_path):
     root = tmp_path / 'ade'
     (root / 'images').mkdir(parents=True)

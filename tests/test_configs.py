@@ -9,6 +9,9 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 
+from mmfreq.analysis.flops import count_cost
+from mmfreq.analysis.networks import WholeNetwork
+from mmfreq.analysis.operator_costs import CONVENTIONS
 from mmfreq.registry import MODELS
 
 CONFIGS = sorted(Path('configs').glob('*.py'))
@@ -97,6 +100,12 @@ def test_step_and_prediction(cfg, model):
         assert results[0].pred_sem_seg.data.shape == (1, SIZE, SIZE)
     else:
         assert results[0].pred_instances.bboxes.shape[1] == 4
+
+
+def test_every_operator_has_a_known_cost(model):
+    cost = count_cost(WholeNetwork(model), torch.zeros(1, 3, SIZE, SIZE), CONVENTIONS['paper'])
+    assert not cost.uncounted
+    assert cost.flops > cost.parts['backbone'].flops > 0
 
 
 def test_channels_are_those_of_the_network(cfg, model):

@@ -70,7 +70,8 @@ def _transform(x: Tensor, inverse: bool) -> Tensor:
             f'a DCT needs features of shape (B, H, W, C), at least 1 x 1, got {tuple(x.shape)}'
         )
     dtype = compute_dtype(x)
-    rows, columns = (_dct_matrix(x.shape[axis], dtype, x.device) for axis in (1, 2))
+    # While a network is traced, sizes are tensors, which would never be found again.
+    rows, columns = (_dct_matrix(int(x.shape[axis]), dtype, x.device) for axis in (1, 2))
     if inverse:
         rows, columns = rows.T, columns.T
     with torch.autocast(x.device.type, enabled=False):

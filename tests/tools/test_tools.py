@@ -4,14 +4,13 @@ import hashlib
 import os
 import pickle
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from process import output, python, run
 
 from mmfreq.models import FDResNet, GFNet
 
@@ -49,26 +48,6 @@ SMALL_COCO = [
     'train_cfg.max_epochs=1',
     'default_hooks.logger.interval=1',
 ]
-
-
-def run(*command, check=True, **env):
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        env={**os.environ, 'PYTHON': sys.executable, **env},
-    )
-    if check:
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
-
-
-def python(*command, **kwargs):
-    return run(sys.executable, *command, **kwargs)
-
-
-def output(done):
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,237 @@
+"""Networks by name or from a config, ready to be called with images."""
+
+import difflib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from mmfreq.registry import MODELS
+
+__all__ = [
+    'PEERS',
+    'WholeNetwork',
+    'backbone_config',
+    'backbone_names',
+    'build_backbone',
+    'build_model',
+    'default_shape',
+]
+
+ALL_STAGES = (0, 1, 2, 3)
+
+# Well-known backbones by name, each with the four maps that a decoder takes.
+PEERS: dict[str, dict[str, Any]] = {
+    'resnet-50': dict(type='mmpretrain.ResNet', depth=50, out_indices=ALL_STAGES),
+    'convnext-t': dict(
+        type='mmpretrain.ConvNeXt',
+        arch='tiny',
+        out_indices=ALL_STAGES,
+        gap_before_final_norm=False,
+    ),
+    'convnext-s': dict(
+        type='mmpretrain.ConvNeXt',
+        arch='small',
+        out_indices=ALL_STAGES,
+        gap_before_final_norm=False,
+    ),
+    'swin-t': dict(
+        type='mmpretrain.SwinTransformer', arch='tiny', out_indices=ALL_STAGES, pad_small_map=True
+    ),
+    'swin-s': dict(
+        type='mmpretrain.SwinTransformer', arch='small', out_indices=ALL_STAGES, pad_small_map=True
+    ),
+    'poolformer-s36': dict(type='mmpretrain.PoolFormer', arch='s36', out_indices=(0, 2, 4, 6)),
+    'hornet-t-gf': dict(
+        type='mmpretrain.HorNet',
+        arch='tiny-gf',
+        out_indices=ALL_STAGES,
+        gap_before_final_norm=False,
+    ),
+    'van-b2': dict(type='mmpretrain.VAN', arch='base', out_indices=ALL_STAGES),
+    'mobilevit-s': dict(type='mmpretrain.MobileViT', arch='small', out_indices=(1, 2, 3, 4)),
+}
+
+
+def backbone_names() -> dict[str, dict[str, Any]]:
+    """Configs of all backbones that have a short name: ours, and those to compare with.
+
+    Returns:
+        dict[str, dict]: Config of a backbone by its name, for example ``'gfnet-h-s'``.
+    """
+    import mmfreq.models.backbones as backbones
+
+    ours = {}
+    for family in backbones.__all__:
+        choice = _choice_of(getattr(backbones, family))
+        for arch in getattr(backbones, family).arch_settings:
+            ours[f'{family.lower()}-{arch}'] = {'type': f'mmfreq.{family}', choice: arch}
+    return {**ours, **PEERS}
+
+
+def backbone_config(name: str, arch: str | None = None) -> dict[str, Any]:
+    """Config of a backbone.
+
+    Args:
+        name (str): A short name such as ``'gfnet-h-s'`` or ``'convnext-t'``, or a registered type
+            such as ``'mmfreq.GFNet'``.
+        arch (str, optional): Variant of a registered type. Defaults to None: the type's own
+            default.
+
+    Returns:
+        dict: Config for ``MODELS.build``.
+
+    Raises:
+        ValueError: If the name or the variant is unknown; the message has the nearest known ones.
+    """
+    known = backbone_names()
+    if name in known:
+        if arch is not None:
+            raise ValueError(f'{name} says which variant it is; leave --arch {arch} out')
+        return known[name]
+    network = MODELS.get(name) if '.' in name else None
+    if network is None:
+        types = sorted({cfg['type'] for cfg in known.values()})
+        raise ValueError(f'there is no backbone {name!r}{_nearest(name, [*known, *types])}')
+    if arch is None:
+        return dict(type=name)
+    choice = _choice_of(network)
+    variants = getattr(network, 'arch_settings', getattr(network, 'arch_zoo', {}))
+    names = {str(variant): variant for variant in variants}
+    if names and arch not in names:
+        raise ValueError(f'{name} has no {choice} {arch!r}{_nearest(arch, list(names))}')
+    return {'type': name, choice: names.get(arch, arch)}
+
+
+def build_backbone(config: dict[str, Any]) -> nn.Module:
+    """Build a backbone with fresh weights.
+
+    Args:
+        config (dict): As returned by :func:`backbone_config`.
+
+    Returns:
+        nn.Module: The backbone in evaluation mode.
+    """
+    torch.manual_seed(0)
+    return _evaluating(MODELS.build(config))
+
+
+def build_model(config: Config) -> nn.Module:
+    """Build the whole model of a config with fresh weights; nothing is downloaded.
+
+    Args:
+        config (Config): A config of a segmentor, detector or classifier.
+
+    Returns:
+        nn.Module: The model in evaluation mode, with ordinary batch norms.
+
+    Raises:
+        ValueError: If the config has no model with a backbone.
+    """
+    if 'backbone' not in config.get('model', {}):
+        raise ValueError(f'{config.filename} has no model with a backbone')
+    torch.manual_seed(0)
+    settings = config.model.copy()
+    settings.backbone.pop('init_cfg', None)
+    with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine')):
+        model = revert_sync_batchnorm(MODELS.build(settings))
+    return _evaluating(model)
+
+
+def default_shape(config: Config) -> tuple[int, int]:
+    """Image size ``(H, W)`` in pixels that results for a config are usually given for.
+
+    The crop of a segmentor, the fixed side of a detector if it has one, 800 x 1280 for others, 224
+    for classifiers.
+
+    Args:
+        config (Config): A config of a segmentor, detector or classifier.
+
+    Returns:
+        tuple[int, int]: Height and width.
+    """
+    if config.get('default_scope') == 'mmdet':
+        return config.get('side', (800, 1280))
+    return config.get('crop_size', (224, 224))
+
+
+class WholeNetwork(nn.Module):
+    """Backbone, neck and heads of a model without post-processing, called with images only.
+
+    The second stage of a detector gets as many regions as its test keeps (1000), the mask head the
+    first hundred of them, so that the work does not depend on what the image shows.
+
+    Args:
+        model (nn.Module): Segmentor of mmseg, detector of mmdet or classifier of mmpretrain.
+
+    Raises:
+        ValueError: If the model has none of the heads that these have.
+    """
+
+    heads = ('head', 'decode_head', 'bbox_head', 'rpn_head')
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        for name, child in model.named_children():
+            if name != 'data_preprocessor':
+                self.add_module(name, child)
+        if not any(isinstance(self._find(name), nn.Module) for name in self.heads):
+            raise ValueError(f'{type(model).__name__} has none of the heads {self.heads}')
+        if isinstance(self._find('decode_head'), nn.ModuleList):
+            raise ValueError(f'{type(model).__name__} has several decode heads, only one works')
+        test_cfg = getattr(model, 'test_cfg', None)
+        self.num_regions = test_cfg.rpn.max_per_img if test_cfg and 'rpn' in test_cfg else 0
+
+    def forward(self, images: Tensor) -> Any:
+        """Compute what the heads predict.
+
+        Args:
+            images (Tensor): Images of shape ``(B, 3, H, W)``.
+
+        Returns:
+            Any: Outputs of the heads, tensors in nested tuples and lists.
+        """
+        features: Any = images
+        for part in (self._find('backbone'), self._find('neck')):
+            if part is not None:
+                features = part(features)
+        heads = (self._find(name) for name in self.heads)
+        outputs = [head(features) for head in heads if head is not None]
+        roi_head = self._find('roi_head')
+        if roi_head is not None:
+            outputs.append(roi_head(features, self._regions(images)))
+        return outputs
+
+    def _regions(self, images: Tensor) -> list[Any]:
+        """The same boxes for each image, of all sizes from the whole image to a 32nd of it."""
+        from mmengine.structures import InstanceData
+
+        height, width = images.shape[-2:]
+        scale = 2 ** -torch.linspace(0, 5, self.num_regions, device=images.device)
+        corner = torch.stack([scale * 0, scale * 0, scale * width, scale * height], dim=-1)
+        return [InstanceData(bboxes=corner) for _ in images]
+
+    def _find(self, name: str) -> nn.Module | None:
+        return getattr(self, name, None)
+
+
+def _evaluating(network: nn.Module) -> nn.Module:
+    network.eval()  # some networks of mmpretrain return None here
+    return network
+
+
+def _choice_of(network: Any) -> str:
+    """Name of the argument that chooses a variant."""
+    parameters = inspect.signature(network).parameters
+    return 'arch' if 'arch' in parameters or 'depth' not in parameters else 'depth'
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3)
+    found = [item for item in known if item.lower() in close]
+    return f'; did you mean {", ".join(found)}?' if found else f'; there are {", ".join(known)}'

@@ -1,0 +1,101 @@
+"""Reports, as a user asks for them."""
+
+import csv
+import json
+
+from process import output, python
+
+from mmfreq.analysis.networks import backbone_names
+
+FLOPS = 'tools/analysis_tools/get_flops.py'
+SSD = 'configs/ssdlite_affnet_et_coco.py'
+
+
+def test_json_is_one_object_on_stdout():
+    done = python(FLOPS, SSD, '--shape', 64, 96, '--json')
+    result = json.loads(done.stdout)
+    assert result['model'] == SSD
+    assert result['shape'] == [64, 96]
+    assert result['params'] == sum(part['params'] for part in result['parts'].values())
+    assert set(result['parts']) == {'backbone', 'neck', 'bbox_head'}
+    assert result['unit'] == 'multiply-adds'
+    exact = json.loads(python(FLOPS, SSD, '--shape', 64, 96, '--json', '--convention=exact').stdout)
+    assert exact['unit'] == 'real operations'
+    assert 1.9 * result['flops'] < exact['flops'] < 2.5 * result['flops']
+
+
+def test_several_shapes_in_each_format():
+    command = (
+        FLOPS,
+        '--backbone',
+        'mmfreq.GFNet',
+        '--arch',
+        'h-ti',
+        '--shape',
+        64,
+        '--shape',
+        65,
+        97,
+    )
+    results = json.loads(python(*command, '--json').stdout)['results']
+    assert [result['shape'] for result in results] == [[64, 64], [65, 97]]
+    rows = list(csv.DictReader(python(*command, '--csv').stdout.splitlines()))
+    assert {row['height x width'] for row in rows} == {'64 x 64', '65 x 97'}
+    totals = [int(row['flops']) for row in rows if row['part'] == 'all']
+    assert totals == [result['flops'] for result in results]
+    lines = python(*command, '--markdown').stdout.splitlines()
+    assert lines[0].startswith('| model') and set(lines[1]) == {'|', '-'}
+    text = python(*command).stdout
+    assert f'{totals[0] / 1e9:.3f} G' in text
+    assert 'N log2 N' in text
+
+
+def test_an_uncounted_operator_is_an_error(tmp_path):
+    (tmp_path / 'odd_network.py').write_text(
+        'import torch\n'
+        'from mmfreq.registry import MODELS\n'
+        '@MODELS.register_module()\n'
+        'class Odd(torch.nn.Module):\n'
+        '    def forward(self, x):\n'
+        '        return (torch.linalg.pinv(x),)\n'
+    )
+    config = tmp_path / 'odd.py'
+    config.write_text(
+        "default_scope = 'mmpretrain'\n"
+        "custom_imports = dict(imports=['odd_network'])\n"
+        "head = dict(type='LinearClsHead', num_classes=2, in_channels=3)\n"
+        "model = dict(type='ImageClassifier', backbone=dict(type='mmfreq.Odd'), head=head,\n"
+        "             neck=dict(type='GlobalAveragePooling'))\n"
+    )
+    command = (FLOPS, config, '--shape', 32, '--json')
+    done = python(*command, check=False, PYTHONPATH=str(tmp_path))
+    assert done.returncode != 0
+    assert 'aten::linalg_pinv' in done.stderr
+    allowed = python(*command, '--allow-uncounted', PYTHONPATH=str(tmp_path))
+    assert json.loads(allowed.stdout)['uncounted'] == {'aten::linalg_pinv': 1}
+
+
+def test_wrong_input_to_get_flops(tmp_path):
+    (tmp_path / 'empty.py').write_text('a = 1\n')
+    for options, message in (
+        (('--backbone', 'gfnet-hs'), 'did you mean gfnet-xs'),
+        (('--backbone', 'mmfreq.GFNet', '--arch', 'hs'), "no arch 'hs'; did you mean"),
+        (('--backbone', 'mmpretrain.EfficientFormer', '--shape', 8), '8 x 8 pixels'),
+        ((tmp_path / 'empty.py',), 'has no model with a backbone'),
+        (('no/such.py',), "No such file or directory: 'no/such.py'"),
+        (('--backbone', 'gfnet-h-s', '--shape', 0), '--shape takes'),
+        ((), 'name configs or a backbone'),
+        ((SSD, '--arch', 's'), '--arch is for --backbone'),
+    ):
+        done = python(FLOPS, *options, check=False)
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert 'Traceback' not in output(done)
+
+
+def test_every_backbone_with_a_name_is_built():
+    from mmfreq.analysis.networks import build_backbone
+
+    for config in backbone_names().values():
+        if config.get('arch') not in ('b', 'h-b', 'b36', 'm36'):
+            build_backbone(config)

@@ -128,7 +128,7 @@ class BandModulation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight the bands of features ``(B, C, H, W)``; what is below all of them passes."""
-        gains = 2 * torch.sigmoid(F.conv2d(x, self.weight, self.bias, padding=1))
+        gains = self.gains(x)
         size = (x.shape[-2], x.shape[-1])
         spectrum = rfft2(x)
         y, upper = x, x
@@ -139,6 +139,10 @@ class BandModulation(nn.Module):
             y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
             upper = lower
         return y.to(x.dtype)
+
+    def gains(self, x: Tensor) -> Tensor:
+        """Map of each band, between 0 and 2, shape ``(B, bands, H, W)``."""
+        return 2 * torch.sigmoid(F.conv2d(x, self.weight, self.bias, padding=1))
 
     def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Stack the original's convolutions, see :meth:`FDConv.adapt_state_dict`."""

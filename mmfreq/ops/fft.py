@@ -15,7 +15,14 @@ Two rules hold for every transform here.
 import torch
 from torch import Tensor
 
-__all__ = ['compute_dtype', 'hermitian', 'inverse_of_hermitian', 'irfft2', 'rfft2']
+__all__ = [
+    'centred_spectrum',
+    'compute_dtype',
+    'hermitian',
+    'inverse_of_hermitian',
+    'irfft2',
+    'rfft2',
+]
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:
@@ -134,3 +141,22 @@ def hermitian(z: Tensor, width: int) -> Tensor:
     else:
         columns += [z[..., 1:-1], project(z[..., -1:])]
     return torch.cat(columns, dim=-1)
+
+
+def centred_spectrum(z: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Both halves of a half spectrum with frequency zero in the middle, for showing it.
+
+    Args:
+        z (Tensor): Half spectrum, complex, shape ``(..., H, W // 2 + 1)``.
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor]: Spectrum of shape ``(..., H, W)``, and the frequencies of its
+        rows and of its columns in cycles per pixel, ascending, from at least -1/2 to below 1/2.
+    """
+    z = hermitian(z, width)
+    inner = z[..., 1 : (width + 1) // 2]
+    negative = inner.flip((-2, -1)).roll(1, -2).conj()  # coefficient at (-u, -v)
+    full = torch.fft.fftshift(torch.cat([z, negative], dim=-1), dim=(-2, -1))
+    rows, columns = (torch.fft.fftshift(torch.fft.fftfreq(size)) for size in full.shape[-2:])
+    return full, rows, columns

@@ -39,12 +39,23 @@ class DynamicSpectrum(ExpandedMixer):
         """Weigh bands of each channel, see :meth:`ExpandedMixer.mix`."""
         spectrum = dct2(expanded)
         with torch.autocast(x.device.type, enabled=False):
+            profiles = self.bands((x.shape[1], x.shape[2]))
+            weights = (profiles.flatten(1).T @ self.gains(x)).to(spectrum.dtype)
+            return idct2(spectrum * weights.reshape(spectrum.shape), expanded.dtype)
+
+    def gains(self, x: Tensor) -> Tensor:
+        """Gain of each band.
+
+        Args:
+            x (Tensor): Input of the mixer, shape ``(B, H, W, C)``.
+
+        Returns:
+            Tensor: Gains between 0 and 2, shape ``(B, bands, 2 * C)``.
+        """
+        with torch.autocast(x.device.type, enabled=False):
             pooled = x.mean((1, 2)).to(self.logits.dtype)
             dynamic = self.generator(pooled).unflatten(-1, self.logits.shape)
-            gains = 2 * torch.sigmoid(self.logits + dynamic)  # (B, bands, 2 C)
-            profiles = self.bands((x.shape[1], x.shape[2]))
-            weights = (profiles.flatten(1).T @ gains).to(spectrum.dtype)
-            return idct2(spectrum * weights.reshape(spectrum.shape), expanded.dtype)
+            return 2 * torch.sigmoid(self.logits + dynamic)
 
 
 class SpectrumBands(nn.Module):

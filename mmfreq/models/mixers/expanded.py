@@ -108,7 +108,17 @@ class DynamicFilter(ExpandedMixer):
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Filter each channel of each sample, see :meth:`ExpandedMixer.mix`."""
         basis = self.filters.filter_for((x.shape[1], x.shape[2]))
-        logits = self.reweight(x.mean((1, 2))).unflatten(-1, (len(basis), -1))  # (B, N, 2 C)
-        coefficients = logits.softmax(dim=1)
-        filtered = dynamic_filter2d(to_channels_first(expanded), basis, coefficients)
+        filtered = dynamic_filter2d(to_channels_first(expanded), basis, self.coefficients(x))
         return filtered.permute(0, 2, 3, 1)
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """Share of each basis filter.
+
+        Args:
+            x (Tensor): Input of the mixer, shape ``(B, H, W, C)``.
+
+        Returns:
+            Tensor: Coefficients of shape ``(B, N, 2 * C)``, which add up to one over N.
+        """
+        logits = self.reweight(x.mean((1, 2)))
+        return logits.unflatten(-1, (len(self.filters.weight), -1)).softmax(dim=1)

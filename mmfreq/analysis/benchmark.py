@@ -1,0 +1,251 @@
+"""Timing networks: each in a process of its own, all of a group in turn.
+
+A process of its own gives each network its own peak memory and keeps the others running when one
+runs out of memory. On a GPU memory is the allocator's peak; on a CPU it is what the resident set
+grows by in a step, with the network and the images. Taking turns makes ratios fair: whatever slows
+the machine down slows all of them, and a ratio is the median over turns.
+"""
+
+import os
+import resource
+import signal
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
+
+MIN_ROUND = 0.2  # seconds; quick steps are repeated within a turn
+OUT_OF_MEMORY = 'out of memory'
+DONE = ('ok', OUT_OF_MEMORY)
+PROCESSES = get_context('forkserver')  # a fork of a process that runs torch may hang
+PROCESSES.set_forkserver_preload(['mmfreq.analysis.workloads', 'mmfreq.models'])
+
+
+class Case(NamedTuple):
+    """One line of a benchmark.
+
+    Attributes:
+        model (str): Name of a backbone, or path of a config.
+        mode (str): ``'inference'`` or ``'training'``.
+        variant (str): See :class:`mmfreq.analysis.workloads.Workload`.
+        device (str): ``'cpu'``, ``'cuda:0'``, ...
+        height (int): Of the images, in pixels.
+        width (int): Of the images, in pixels.
+        batch_size (int): Images per step.
+    """
+
+    model: str
+    mode: str
+    variant: str
+    device: str
+    height: int
+    width: int
+    batch_size: int
+
+
+# Columns of a result: img_per_s is the median over turns and spread the interquartile range divided
+# by it; latencies are percentiles over steps; ratios are to the reference's speed in the same turn.
+FIELDS = (
+    *Case._fields,
+    *('status', 'params', 'turns', 'img_per_s', 'spread', 'ms_p50', 'ms_p90', 'ms_p99'),
+    *('memory_mib', 'reference', 'ratio', 'ratio_spread', 'threads', 'machine', 'torch', 'date'),
+)
+
+
+def measure_group(
+    cases: Sequence[Case],
+    turns: int,
+    warmup: int,
+    threads: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Time several networks in turn.
+
+    Args:
+        cases (Sequence[Case]): Networks in the same setting; ratios are to the first of them.
+        turns (int): How often each gets its turn.
+        warmup (int): Untimed steps before the first turn.
+        threads (int): Threads of each network's process, on a CPU.
+        progress (Callable): Called with a word on what is going on.
+
+    Returns:
+        list[dict]: A result per case, see :data:`FIELDS`; without the columns about the machine.
+    """
+    workers = []
+    try:
+        for case in cases:
+            progress(f'{case.model}: warming up')
+            workers.append(_Worker(case, warmup, threads))
+        for turn in range(turns):
+            progress(f'turn {turn + 1} of {turns}')
+            for worker in workers:
+                worker.take_turn()
+    finally:
+        for worker in workers:
+            worker.close()
+    return [worker.result(reference=workers[0]) for worker in workers]
+
+
+class _Worker:
+    """A process that times one network whenever it is told to."""
+
+    def __init__(self, case: Case, warmup: int, threads: int) -> None:
+        self.case = case
+        self.turns: list[list[float]] = []
+        self.facts: dict[str, Any] = {}
+        self._connection, child = PROCESSES.Pipe()
+        self._process = PROCESSES.Process(
+            target=_serve, args=(child, case, warmup, threads), daemon=True
+        )
+        self._process.start()
+        child.close()
+        self.status = 'ok'
+        self.facts = self._receive() or {}
+
+    def take_turn(self) -> None:
+        if self.status == 'ok':
+            self._connection.send('turn')
+            seconds = self._receive()
+            if seconds is not None:
+                self.turns.append(seconds)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def result(self, reference: '_Worker') -> dict[str, Any]:
+        """What was measured, by column."""
+        row: dict[str, Any] = {**self.case._asdict(), 'status': self.status, **self.facts}
+        if self.status != 'ok':
+            return row
+        speeds, steps = self.speeds(), [step for turn in self.turns for step in turn]
+        row.update(turns=len(speeds))
+        row['img_per_s'], row['spread'] = _centre_and_spread(speeds)
+        for percent in (50, 90, 99):
+            row[f'ms_p{percent}'] = 1e3 * _percentile(steps, percent)
+        if reference.status == 'ok':
+            ratios = [a / b for a, b in zip(speeds, reference.speeds(), strict=True)]
+            row['reference'] = reference.case.model
+            row['ratio'], row['ratio_spread'] = _centre_and_spread(ratios)
+        return row
+
+    def speeds(self) -> list[float]:
+        """Images per second of each turn."""
+        return [self.case.batch_size * len(turn) / sum(turn) for turn in self.turns]
+
+    def _receive(self) -> Any:
+        try:
+            status, answer = self._connection.recv()
+        except EOFError:  # nobody but the kernel ends it, when memory runs out
+            status, answer = OUT_OF_MEMORY, None
+        self.status = status
+        return answer
+
+
+def _serve(connection: Connection, case: Case, warmup: int, threads: int) -> None:
+    """Time a network whenever the connection says so, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # warnings of libraries would break the progress bar
+        os.dup2(silence, stream)
+    try:
+        _limit_memory()
+        stopwatch = _Stopwatch(case, warmup, threads)
+        connection.send(('ok', stopwatch.facts))
+        while connection.recv() == 'turn':
+            connection.send(('ok', stopwatch.turn()))
+    except (EOFError, BrokenPipeError):
+        return
+    except Exception as error:
+        connection.send((_describe(error), None))
+
+
+class _Stopwatch:
+    """Times steps of a network in this process."""
+
+    def __init__(self, case: Case, warmup: int, threads: int) -> None:
+        import torch
+
+        from mmfreq.analysis.workloads import Workload
+
+        torch.set_num_threads(threads)
+        self.device = torch.device(case.device)
+        shape = (case.height, case.width)
+        self.workload = Workload(
+            case.model, case.mode, case.variant, case.device, shape, case.batch_size
+        )
+        before = _read_bytes('/proc/self/status', 'VmRSS')
+        Path('/proc/self/clear_refs').write_text('5')  # starts a new peak
+        for _ in range(max(warmup, 1)):
+            self._time_step()
+        if self.device.type == 'cuda':
+            memory = torch.cuda.max_memory_allocated(self.device)
+        else:
+            growth = _read_bytes('/proc/self/status', 'VmHWM') - before
+            memory = growth + self.workload.size
+        self.facts = dict(params=self.workload.params, memory_mib=memory / 2**20)
+        self.steps_per_turn = max(1, round(MIN_ROUND / self._time_step()))
+
+    def turn(self) -> list[float]:
+        """Seconds of each of a few steps."""
+        if self.device.type == 'cuda':
+            import torch
+
+            self._time_step()  # fills the allocator's cache, which others could use in the meantime
+            seconds = [self._time_step() for _ in range(self.steps_per_turn)]
+            torch.cuda.empty_cache()
+            return seconds
+        return [self._time_step() for _ in range(self.steps_per_turn)]
+
+    def _time_step(self) -> float:
+        start = time.perf_counter()
+        self.workload.step()
+        if self.device.type == 'cuda':
+            import torch
+
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter() - start
+
+
+def _limit_memory() -> None:
+    """Turn a shortage of memory into an exception, before the kernel ends some process."""
+    limit = _read_bytes('/proc/meminfo', 'MemAvailable') + _read_bytes(
+        '/proc/self/status', 'VmData'
+    )
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _read_bytes(path: str, name: str) -> int:
+    """A size that the kernel reports in KiB."""
+    lines = Path(path).read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f'{name}:'))
+
+
+def _describe(error: Exception) -> str:
+    """Status for an exception: its first line, or that memory ran out."""
+    text = str(error)
+    exhausted = ('out of memory', "can't allocate memory", 'not enough memory')
+    if isinstance(error, MemoryError) or any(phrase in text for phrase in exhausted):
+        return OUT_OF_MEMORY
+    return f'{type(error).__name__}: {text.splitlines()[0] if text else ""}'[:200]
+
+
+def _centre_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Median, and interquartile range divided by it."""
+    centre = statistics.median(values)
+    return centre, (_percentile(values, 75) - _percentile(values, 25)) / centre
+
+
+def _percentile(values: Sequence[float], percent: float) -> float:
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * percent / 100
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)

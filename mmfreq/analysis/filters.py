@@ -1,0 +1,160 @@
+"""What the filters of a network have learned, and what they do to given images."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, DynamicSpectrum
+from mmfreq.models.mixers.resizable_filter import ResizableFilter
+from mmfreq.models.modulation import BandModulation
+from mmfreq.ops.fft import centred_spectrum, irfft2, rfft2
+
+__all__ = ['Gains', 'Spectrum', 'gains_for', 'masks_for', 'stored_filters']
+
+
+class Spectrum(NamedTuple):
+    """Spectra with frequency zero in the middle.
+
+    Attributes:
+        name (str): Module in the network.
+        values (Tensor): Complex spectra, or real masks, shape ``(N, H, W)``.
+        rows (Tensor): Frequencies of the rows in cycles per pixel of the map, shape ``(H,)``.
+        columns (Tensor): Those of the columns, shape ``(W,)``.
+    """
+
+    name: str
+    values: Tensor
+    rows: Tensor
+    columns: Tensor
+
+
+class Gains(NamedTuple):
+    """Numbers that a network computes for each image.
+
+    Attributes:
+        title (str): What they are.
+        layers (list[str]): Modules in the network.
+        columns (list[str]): What they belong to: bands or basis filters.
+        values (Tensor): Means over channels, or positions, shape ``(images, layers, columns)``.
+    """
+
+    title: str
+    layers: list[str]
+    columns: list[str]
+    values: Tensor
+
+
+def stored_filters(network: nn.Module) -> list[tuple[Spectrum, Tensor]]:
+    """Filters that a network stores, of GFNet and GFFormer per channel, of DFFormer the basis.
+
+    Args:
+        network (nn.Module): Any network.
+
+    Returns:
+        list[tuple[Spectrum, Tensor]]: For each layer with filters the spectra of all of them, and
+        their impulse responses ``(N, H, W)`` with position zero in the middle.
+    """
+    found = []
+    for name, module in network.named_modules():
+        if isinstance(module, ResizableFilter):
+            half = torch.view_as_complex(module.weight.detach().float())
+            height, width = module.size
+            kernels = irfft2(half, module.size, norm='backward')
+            centred = kernels.roll((height // 2, width // 2), (-2, -1))
+            layer = name.removesuffix('.filters')
+            found.append((Spectrum(layer, *centred_spectrum(half, width)), centred))
+    return found
+
+
+def masks_for(network: nn.Module, images: Tensor) -> list[Spectrum]:
+    """Masks that AFFNet puts on the spectra of given images.
+
+    Args:
+        network (nn.Module): Any network.
+        images (Tensor): Preprocessed images, shape ``(B, 3, H, W)``.
+
+    Returns:
+        list[Spectrum]: For each layer the magnitude of the mask, mean over channels, per image.
+    """
+
+    def mask(module: AdaptiveFilter, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        full, rows, columns = centred_spectrum(module.mask(rfft2(x)), x.shape[-1])
+        return full.abs().mean(1), rows, columns
+
+    found = _watch(network, images, AdaptiveFilter, mask)
+    return [Spectrum(name, *spectrum) for name, spectrum in found.items()]
+
+
+def gains_for(network: nn.Module, images: Tensor) -> list[Gains]:
+    """What DFFormer, DSM and FDConv compute for given images.
+
+    Args:
+        network (nn.Module): Any network.
+        images (Tensor): Preprocessed images, shape ``(B, 3, H, W)``.
+
+    Returns:
+        list[Gains]: Coefficients of DFFormer's basis filters, gains of DSM's bands, means of
+        FDConv's band maps: those that the network has.
+    """
+    kinds: list[tuple[type[nn.Module], str, Callable[[Any, Tensor], Tensor], str]] = [
+        (
+            DynamicFilter,
+            'Coefficients of the basis filters, mean over channels',
+            lambda module, x: module.coefficients(x).mean(-1),
+            'filter {}',
+        ),
+        (
+            DynamicSpectrum,
+            'Gains of the bands, mean over channels',
+            lambda module, x: module.gains(x).mean(-1),
+            'band {}',
+        ),
+        (
+            BandModulation,
+            'Gains of the bands from high to low, mean over positions',
+            lambda module, x: module.gains(x).mean((-2, -1)),
+            'band {}',
+        ),
+    ]
+    found = []
+    for kind, title, compute, column in kinds:
+        outputs = _watch(network, images, kind, compute)
+        if outputs:
+            values = torch.stack(list(outputs.values()), dim=1)
+            columns = [column.format(i) for i in range(values.shape[-1])]
+            found.append(Gains(title, list(outputs), columns, values))
+    return found
+
+
+def _watch(
+    network: nn.Module,
+    images: Tensor,
+    kind: type[nn.Module],
+    compute: Callable[[Any, Tensor], Any],
+) -> dict[str, Any]:
+    """Run a network once; results of ``compute(module, input)`` for each ``kind``, by its name."""
+    results: dict[str, Any] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def call(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            results[name] = compute(module, inputs[0])
+
+        return call
+
+    hooks = [
+        module.register_forward_pre_hook(hook(name))
+        for name, module in network.named_modules()
+        if isinstance(module, kind)
+    ]
+    if not hooks:
+        return results
+    try:
+        with torch.no_grad():
+            network.eval()
+            network(images)
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return results

@@ -1,0 +1,100 @@
+"""Networks and images that a user names for the pictures of the visualisation tools."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmfreq.analysis.networks import backbone_config, build_backbone, build_model
+from mmfreq.models.pretrained import load_pretrained
+from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+
+__all__ = ['open_backbone', 'preprocess', 'read_images']
+
+IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+PLAIN = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # AFFNet takes images in [0, 1]
+
+
+def open_backbone(model: str, checkpoint: str | None, size: int) -> nn.Module:
+    """Build a backbone and load its weights.
+
+    Args:
+        model (str): Name of a backbone, or path of a config.
+        checkpoint (str, optional): A released file, or one of a training. None for fresh weights.
+        size (int): Image size, in pixels, that filters of a backbone given by name are stored for.
+
+    Returns:
+        nn.Module: The backbone in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
+    """
+    if Path(model).suffix == '.py':
+        backbone = build_model(Config.fromfile(model)).backbone
+        assert isinstance(backbone, nn.Module)
+    else:
+        config = backbone_config(model)
+        if config['type'].startswith('mmfreq.'):
+            config = {**config, 'img_size': size}
+        backbone = build_backbone(config)
+    if checkpoint is not None:
+        if hasattr(backbone, 'adapt_checkpoint'):
+            load_pretrained(backbone, checkpoint)  # type: ignore[arg-type]
+        else:
+            tensors = find_state_dict(read_checkpoint(checkpoint), checkpoint)
+            try:
+                backbone.load_state_dict(tensors)
+            except RuntimeError as error:
+                raise ValueError(
+                    f'checkpoint {checkpoint} does not fit {model}: {error}'
+                ) from error
+    return backbone
+
+
+def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
+    """Read images, crop them to a centred square and resize it.
+
+    Args:
+        paths (Sequence[str]): Image files.
+        size (int): Side in pixels.
+
+    Returns:
+        list[np.ndarray]: RGB images, shape ``(size, size, 3)``, uint8.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is not a whole image.
+    """
+    images = []
+    for path in paths:
+        image = mmcv.imread(path, channel_order='rgb') if Path(path).is_file() else None
+        if image is None:
+            if not Path(path).is_file():
+                raise FileNotFoundError(f'there is no image {path}')
+            raise ValueError(f'{path} is not a whole image')
+        height, width = image.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = image[top : top + side, left : left + side]
+        images.append(mmcv.imresize(square, (size, size), interpolation='area'))
+    return images
+
+
+def preprocess(images: Sequence[np.ndarray], backbone: nn.Module) -> Tensor:
+    """Images as a backbone takes them: AFFNet in [0, 1], others with ImageNet's mean and deviation.
+
+    Args:
+        images (Sequence[np.ndarray]): RGB images, shape ``(N, N, 3)``, uint8.
+        backbone (nn.Module): The backbone.
+
+    Returns:
+        Tensor: Shape ``(B, 3, N, N)``.
+    """
+    mean, std = PLAIN if type(backbone).__name__ == 'AFFNet' else IMAGENET
+    pixels = (np.stack(images) - np.array(mean)) / np.array(std)
+    return torch.from_numpy(pixels).float().permute(0, 3, 1, 2).contiguous()

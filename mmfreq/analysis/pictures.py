@@ -1,0 +1,221 @@
+"""Pictures of filters, spectra and receptive fields, each with titles, units and colour bars."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mmfreq.analysis.filters import Gains, Spectrum
+from mmfreq.analysis.fourier import AmplitudeCurve, field_side
+
+__all__ = ['draw_amplitudes', 'draw_fields', 'draw_filters', 'draw_gains', 'draw_masks']
+
+FREQUENCY = 'cycles per pixel'
+
+
+def draw_filters(
+    title: str, layers: Sequence[tuple[Spectrum, Tensor]], channels: int, noun: str
+) -> Figure:
+    """Magnitude, phase and impulse response of a few filters, a row per layer.
+
+    Args:
+        title (str): Title of the figure.
+        layers (Sequence): From :func:`mmfreq.analysis.filters.stored_filters`.
+        channels (int): Number of filters shown of each layer, evenly spaced.
+        noun (str): What a filter belongs to, ``'channel'`` or ``'filter'``.
+
+    Returns:
+        Figure: The first column is the mean magnitude over all filters of the layer.
+    """
+    columns = 1 + 3 * channels
+    figure, axes = _grid(len(layers), columns, title)
+    for row, (spectrum, kernels) in zip(axes, layers, strict=True):
+        magnitude = spectrum.values.abs()
+        count = len(kernels)
+        _show_spectrum(row[0], magnitude.mean(0), spectrum, 'viridis')
+        row[0].set_title(f'{spectrum.name}\nmean magnitude', fontsize=8)
+        chosen = [round(i * (count - 1) / max(channels - 1, 1)) for i in range(channels)]
+        for i, number in enumerate(chosen):
+            panel = row[1 + 3 * i : 4 + 3 * i]
+            _show_spectrum(panel[0], magnitude[number], spectrum, 'viridis')
+            _show_spectrum(panel[1], spectrum.values[number].angle(), spectrum, 'twilight', np.pi)
+            _show_kernel(panel[2], kernels[number])
+            for ax, what in zip(panel, ('magnitude', 'phase (rad)', 'kernel'), strict=True):
+                ax.set_title(f'{noun} {number}\n{what}', fontsize=8)
+    return figure
+
+
+def draw_masks(title: str, images: Sequence[np.ndarray], masks: Sequence[Spectrum]) -> Figure:
+    """Masks for images, a row per image.
+
+    Args:
+        title (str): Title of the figure.
+        images (Sequence[np.ndarray]): RGB images.
+        masks (Sequence[Spectrum]): From :func:`mmfreq.analysis.filters.masks_for`.
+
+    Returns:
+        Figure: The first column shows the images.
+    """
+    figure, axes = _grid(len(images), 1 + len(masks), title)
+    for i, row in enumerate(axes):
+        _show_image(row[0], images[i])
+        for ax, mask in zip(row[1:], masks, strict=True):
+            _show_spectrum(ax, mask.values[i], mask, 'viridis')
+            ax.set_title(f'{mask.name}\nmean magnitude', fontsize=8)
+    return figure
+
+
+def draw_gains(title: str, images: Sequence[np.ndarray], gains: Gains) -> Figure:
+    """Numbers that a network computes for images, a table of colours for each image.
+
+    Args:
+        title (str): Title of the figure.
+        images (Sequence[np.ndarray]): RGB images.
+        gains (Gains): From :func:`mmfreq.analysis.filters.gains_for`.
+
+    Returns:
+        Figure: Below each image a table with a row per layer.
+    """
+    height = 2.2 + 0.22 * len(gains.layers)
+    figure, axes = plt.subplots(
+        2,
+        len(images),
+        figsize=(3 + 2.6 * len(images), height),
+        height_ratios=[1.6, 0.22 * len(gains.layers)],
+        squeeze=False,
+        layout='constrained',
+    )
+    figure.suptitle(f'{title}\n{gains.title}', fontsize=11)
+    low, high = float(gains.values.min()), float(gains.values.max())
+    for i, (top, bottom) in enumerate(axes.T):
+        _show_image(top, images[i])
+        shown = bottom.imshow(
+            gains.values[i], vmin=low, vmax=high, aspect='auto', interpolation='nearest'
+        )
+        bottom.set_xticks(range(len(gains.columns)), gains.columns, rotation=60, fontsize=8)
+        names = gains.layers if i == 0 else [''] * len(gains.layers)
+        bottom.set_yticks(range(len(names)), names, fontsize=7)
+    figure.colorbar(shown, ax=list(axes[1]), label='value')
+    return figure
+
+
+def draw_amplitudes(models: dict[str, Sequence[AmplitudeCurve]]) -> Figure:
+    """Relative log amplitude by frequency over depth, a column per network.
+
+    Args:
+        models (dict[str, Sequence[AmplitudeCurve]]): From
+            :func:`mmfreq.analysis.fourier.amplitude_over_depth`, by name of the network.
+
+    Returns:
+        Figure: Above a curve per block, below the highest frequency over depth.
+    """
+    figure, axes = plt.subplots(
+        2, len(models), figsize=(4.2 * len(models), 6.6), squeeze=False, layout='constrained'
+    )
+    figure.suptitle('Amplitude of the feature maps relative to frequency 0')
+    colours = plt.get_cmap('viridis')
+    for (name, curves), (top, bottom) in zip(models.items(), axes.T, strict=True):
+        for curve in curves:
+            top.plot(curve.frequencies, curve.log_amplitude, color=colours(curve.depth), lw=1)
+        top.set(title=name, xlabel='diagonal frequency / highest frequency')
+        bottom.plot(
+            [curve.depth for curve in curves],
+            [float(curve.log_amplitude[-1]) for curve in curves],
+            'o-',
+            ms=3,
+        )
+        bottom.set(xlabel='depth of the block (0 first, 1 last)')
+        for ax in (top, bottom):
+            ax.grid(alpha=0.3)
+    axes[0, 0].set_ylabel('log amplitude - log amplitude at 0')
+    axes[1, 0].set_ylabel('the same at the highest frequency')
+    for row in axes:  # the same scale side by side
+        limits = [ax.get_ylim() for ax in row]
+        for ax in row:
+            ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+    depth = plt.cm.ScalarMappable(cmap=colours)
+    figure.colorbar(depth, ax=list(axes[0]), label='depth of the block')
+    return figure
+
+
+def draw_fields(fields: dict[str, Tensor]) -> Figure:
+    """Effective receptive fields, a panel per network.
+
+    Args:
+        fields (dict[str, Tensor]): From
+            :func:`mmfreq.analysis.fourier.effective_receptive_field`, by name of the network.
+
+    Returns:
+        Figure: Magnitudes relative to the largest, on a logarithmic scale.
+    """
+    figure, axes = plt.subplots(
+        1, len(fields), figsize=(4 * len(fields) + 0.6, 4.3), squeeze=False, layout='constrained'
+    )
+    figure.suptitle('Effective receptive field: gradient of the centre of the last map')
+    for (name, field), ax in zip(fields.items(), axes[0], strict=True):
+        relative = (field / field.max()).clamp(min=1e-4)
+        shown = ax.imshow(relative.log10(), cmap='magma', vmin=-4, vmax=0)
+        side = field_side(field, 0.5)
+        ax.set_title(f'{name}\nhalf of it in a square of {side:.0%} of the side', fontsize=10)
+        ax.set(xlabel='pixels', ylabel='pixels')
+    figure.colorbar(shown, ax=list(axes[0]), label='log10 of the gradient / its maximum')
+    return figure
+
+
+def _grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(2.3 * columns, 2.3 * rows + 0.5),
+        squeeze=False,
+        layout='constrained',
+    )
+    figure.suptitle(title)
+    return figure, axes
+
+
+def _show_spectrum(
+    ax: Axes, values: Tensor, spectrum: Spectrum, colours: str, limit: float | None = None
+) -> None:
+    """Show values with frequency zero in the middle, pixels centred on their frequencies."""
+    (left, right), (bottom, top) = (
+        (float(axis[0]) - 0.5 / len(axis), float(axis[-1]) + 0.5 / len(axis))
+        for axis in (spectrum.columns, spectrum.rows)
+    )
+    low = None if limit is None else -limit
+    shown = ax.imshow(
+        values,
+        extent=(left, right, bottom, top),
+        origin='lower',
+        cmap=colours,
+        vmin=low,
+        vmax=limit,
+    )
+    ax.set_xlabel(FREQUENCY, fontsize=7)
+    ax.tick_params(labelsize=6)
+    _add_colour_bar(ax, shown)
+
+
+def _show_kernel(ax: Axes, kernel: Tensor) -> None:
+    height, width = kernel.shape
+    limit = float(kernel.abs().max()) or 1.0
+    left, top = -(width // 2) - 0.5, -(height // 2) - 0.5
+    extent = (left, left + width, top + height, top)
+    shown = ax.imshow(kernel, extent=extent, cmap='RdBu_r', vmin=-limit, vmax=limit)
+    ax.set_xlabel('pixels of the map', fontsize=7)
+    ax.tick_params(labelsize=6)
+    _add_colour_bar(ax, shown)
+
+
+def _show_image(ax: Axes, image: np.ndarray) -> None:
+    ax.imshow(image)
+    ax.set_title('image', fontsize=8)
+    ax.set_axis_off()
+
+
+def _add_colour_bar(ax: Axes, shown: plt.cm.ScalarMappable) -> None:
+    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.75)
+    bar.ax.tick_params(labelsize=6)

@@ -1,0 +1,180 @@
+"""A benchmark's results as figures and as one page that needs no network."""
+
+import base64
+import math
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from jinja2 import Environment, PackageLoader
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from mmfreq.version import __version__
+
+__all__ = ['curves', 'write_report']
+
+QUANTITIES = {
+    'throughput': ('img_per_s', 'Throughput (images per second)'),
+    'memory': ('memory_mib', 'Peak memory (MiB)'),
+}
+STACK = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation')
+COLUMNS = {
+    'model': 'model',
+    'mode': 'mode',
+    'variant': 'variant',
+    'device': 'device',
+    'height': 'height',
+    'width': 'width',
+    'batch_size': 'batch',
+    'params': 'params (M)',
+    'img_per_s': 'img/s',
+    'spread': 'spread',
+    'ms_p50': 'p50 (ms)',
+    'ms_p90': 'p90 (ms)',
+    'ms_p99': 'p99 (ms)',
+    'memory_mib': 'memory (MiB)',
+    'ratio': 'ratio',
+    'ratio_spread': 'its spread',
+    'reference': 'reference',
+    'status': 'status',
+}
+TEXTS = ('model', 'mode', 'variant', 'device', 'reference', 'status')
+Row = dict[str, str]
+
+
+def write_report(rows: Sequence[Row], folder: Path, command: str) -> Path:
+    """Write a page with results, figures, machine and versions, and the figures as files.
+
+    Args:
+        rows (Sequence[dict]): Lines of a result file.
+        folder (Path): Folder for ``index.html`` and the figures (SVG and PNG), created if missing.
+        command (str): The command that measured them.
+
+    Returns:
+        Path: The page. It refers to nothing outside of itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = []
+    for name, (_, label) in QUANTITIES.items():
+        for mode in dict.fromkeys(row['mode'] for row in rows):
+            figure = curves([row for row in rows if row['mode'] == mode], name)
+            if figure is None:
+                continue
+            path = folder / f'{name}_{mode}'
+            for suffix in ('.svg', '.png'):
+                figure.savefig(path.with_suffix(suffix), dpi=150)
+            plt.close(figure)
+            data = base64.b64encode(path.with_suffix('.svg').read_bytes()).decode()
+            figures.append(dict(title=f'{label}, {mode}', data=data))
+    environment = Environment(loader=PackageLoader('mmfreq', 'analysis'), autoescape=True)
+    page = folder / 'index.html'
+    page.write_text(
+        environment.get_template('report.html.jinja').render(
+            title='Speed and memory of backbones, measured with mmfreq',
+            command=command,
+            facts=_facts(rows),
+            figures=figures,
+            columns=[
+                dict(title=title, number=name not in TEXTS) for name, title in COLUMNS.items()
+            ],
+            rows=[_table_row(row) for row in rows],
+        )
+    )
+    return page
+
+
+def curves(rows: Sequence[Row], quantity: str) -> Figure | None:
+    """Draw a quantity against the image size, a line per network.
+
+    Args:
+        rows (Sequence[dict]): Lines of a result file, of one mode.
+        quantity (str): ``'throughput'`` or ``'memory'``.
+
+    Returns:
+        Figure | None: A figure with a panel per device, variant and batch size; None if nothing was
+        measured.
+    """
+    column, label = QUANTITIES[quantity]
+    measured = [row for row in rows if row['status'] == 'ok']
+    if not measured:
+        return None
+    models = list(dict.fromkeys(row['model'] for row in measured))
+    settings = list(dict.fromkeys(map(_setting, measured)))
+    figure, axes = plt.subplots(
+        1, len(settings), figsize=(6.4 * len(settings), 4.6), squeeze=False, layout='constrained'
+    )
+    for setting, ax in zip(settings, axes[0], strict=True):
+        panel = [row for row in measured if _setting(row) == setting]
+        for i, model in enumerate(models):
+            points = sorted(
+                (_side(row), float(row[column])) for row in panel if row['model'] == model
+            )
+            if points:
+                x, y = zip(*points, strict=True)
+                ax.plot(x, y, f'C{i}', marker='o', ms=4, label=Path(model).stem)
+        sides = sorted({(_side(row), _size(row)) for row in panel})
+        ax.set_xscale('log', base=2)
+        ax.set_yscale('log')
+        ax.set_xticks([side for side, _ in sides], [size for _, size in sides], rotation=45)
+        ax.minorticks_off()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter('{x:g}')
+        ax.grid(alpha=0.3)
+        ax.set(xlabel='Image size (pixels)', ylabel=label, title=', '.join(setting))
+        ax.legend(fontsize=9)
+    figure.suptitle(f'{label}, {measured[0]["mode"]}')
+    return figure
+
+
+def _setting(row: Row) -> tuple[str, ...]:
+    return row['device'], row['variant'], f'batch {row["batch_size"]}'
+
+
+def _side(row: Row) -> float:
+    return math.sqrt(int(row['height']) * int(row['width']))
+
+
+def _size(row: Row) -> str:
+    square = row['height'] == row['width']
+    return row['height'] if square else f'{row["height"]}x{row["width"]}'
+
+
+def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Machine, versions and date."""
+
+    def values(name: str) -> str:
+        return ', '.join(sorted({row[name] for row in rows}))
+
+    facts = [
+        ('machine', values('machine')),
+        ('threads', values('threads')),
+        ('measured on', values('date')),
+        ('mmfreq', __version__),
+        ('Python', platform.python_version()),
+        ('torch of the results', values('torch')),
+    ]
+    for name in STACK[1:]:
+        try:
+            facts.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            continue
+    return facts
+
+
+def _table_row(row: Row) -> dict[str, Any]:
+    cells = []
+    for name in COLUMNS:
+        value = row[name]
+        text = value
+        if name == 'params' and value:
+            text = f'{int(value) / 1e6:.2f}'
+        elif name in ('spread', 'ratio_spread') and value:
+            text = f'{float(value):.1%}'
+        elif name not in TEXTS and '.' in value:
+            text = f'{float(value):.3g}' if float(value) < 100 else f'{float(value):.0f}'
+        cells.append((dict(value=value, text=text), dict(number=name not in TEXTS)))
+    return dict(cells=cells, failed=row['status'] != 'ok')

@@ -1,0 +1,145 @@
+"""What a benchmark times: a forward pass or a training step of a network on made-up images."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmfreq.analysis.flops import count_params
+from mmfreq.analysis.networks import backbone_config, build_backbone, build_model
+
+__all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples']
+
+MODES = ('inference', 'training')
+VARIANTS = ('eager', 'compiled', 'amp', 'channels-last')
+
+
+class Workload:
+    """A network, images, and the step to be timed.
+
+    A backbone's inference is its forward pass, that of a whole model ends with its predictions. A
+    training step is forward, loss, backward and AdamW; a backbone's loss is the mean square of its
+    outputs. Filters are stored for the size of the images. Weights are random, so detectors find
+    almost nothing: their post-processing takes less than in practice.
+
+    Args:
+        model (str): Name of a backbone, see :func:`mmfreq.analysis.networks.backbone_names`, or
+            path of a config.
+        mode (str): ``'inference'`` or ``'training'``.
+        variant (str): ``'eager'`` or names from :data:`VARIANTS` joined with ``+``.
+        device (str): Device, for example ``'cpu'`` or ``'cuda:0'``.
+        shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
+        batch_size (int): Images per step.
+
+    Attributes:
+        params (int): Number of parameters.
+        size (int): Bytes of the network and the images.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        mode: str,
+        variant: str,
+        device: str,
+        shape: tuple[int, int],
+        batch_size: int,
+    ) -> None:
+        self.device = torch.device(device)
+        self.choices = set(variant.split('+'))
+        network, samples = _build(model, shape, batch_size)
+        self.samples = samples and [sample.to(self.device) for sample in samples]
+        self.params = count_params(network)
+        layout = torch.contiguous_format
+        if 'channels-last' in self.choices:
+            layout = torch.channels_last
+        self.network = network.to(self.device).to(memory_format=layout)  # type: ignore[call-overload]
+        self.network.train(mode == 'training')
+        self.images = torch.randn(batch_size, 3, *shape).to(self.device, memory_format=layout)
+        tensors = [*network.parameters(), *network.buffers(), self.images]
+        self.size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        self.forward: Callable[..., Any] = network
+        if 'compiled' in self.choices:
+            self.forward = torch.compile(network)
+        trained = [param for param in network.parameters() if param.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=1e-5) if mode == 'training' else None
+
+    def step(self) -> None:
+        """Do the work once; on a GPU it may still run when this returns."""
+        if self.optimizer is None:
+            with torch.inference_mode(), self._autocast():
+                self._call('predict')
+            return
+        self.optimizer.zero_grad()
+        with self._autocast():
+            output = self._call('loss')
+            if self.samples is None:
+                loss = torch.stack([feature.float().square().mean() for feature in output]).sum()
+            else:
+                loss, _ = self.network.parse_losses(output)
+        loss.backward()
+        self.optimizer.step()
+
+    def _call(self, mode: str) -> Any:
+        if self.samples is None:
+            return self.forward(self.images)
+        return self.forward(self.images, self.samples, mode=mode)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if 'amp' not in self.choices:
+            return nullcontext()
+        dtype = torch.float16 if self.device.type == 'cuda' else torch.bfloat16
+        return torch.autocast(self.device.type, dtype)
+
+
+def data_samples(
+    scope: str, batch_size: int, shape: tuple[int, int], with_masks: bool = True
+) -> list[Any]:
+    """Annotations of made-up images.
+
+    Args:
+        scope (str): ``'mmseg'``, ``'mmdet'`` or ``'mmpretrain'``.
+        batch_size (int): Number of images.
+        shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
+        with_masks (bool): Also masks for detectors. Defaults to True.
+
+    Returns:
+        list: One data sample per image: a random label per pixel, boxes of 80 classes, or a class.
+    """
+    sizes = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, batch_input_shape=shape)
+    if scope == 'mmdet':
+        from mmdet.testing import demo_mm_inputs
+
+        shapes = [[3, *shape]] * batch_size
+        made_up = demo_mm_inputs(batch_size, shapes, num_classes=80, with_mask=with_masks)
+        for sample in made_up['data_samples']:
+            sample.set_metainfo(sizes)
+        return made_up['data_samples']
+
+    if scope == 'mmpretrain':
+        from mmpretrain.structures import DataSample
+
+        return [DataSample(metainfo=sizes).set_gt_label(i) for i in range(batch_size)]
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    labels = [PixelData(data=torch.randint(0, 150, (1, *shape))) for _ in range(batch_size)]
+    return [SegDataSample(gt_sem_seg=label, metainfo=sizes) for label in labels]
+
+
+def _build(
+    model: str, shape: tuple[int, int], batch_size: int
+) -> tuple[nn.Module, list[Any] | None]:
+    if Path(model).suffix != '.py':
+        config = backbone_config(model)
+        if config['type'].startswith('mmfreq.'):
+            config = {**config, 'img_size': shape}
+        return build_backbone(config), None
+    config = Config.fromfile(model)
+    config.model.backbone.img_size = shape
+    network = build_model(config)
+    return network, data_samples(config.default_scope, batch_size, shape)

@@ -1,0 +1,214 @@
+"""Measure speed and memory of networks, side by side.
+
+Each network runs in a process of its own, and all of a setting take turns. Every result is in the
+CSV file as soon as it is there: a run that was interrupted goes on where it stopped when the same
+command is given again.
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import shlex
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+from tqdm import tqdm
+
+from mmfreq.analysis.benchmark import DONE, Case, measure_group
+from mmfreq.analysis.networks import PEERS, backbone_config
+from mmfreq.analysis.report import write_report
+from mmfreq.analysis.results import ResultFile
+from mmfreq.analysis.workloads import MODES, VARIANTS
+
+EXAMPLE = f"""\
+examples:
+  python tools/benchmark.py gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t \\
+      --report work_dirs/speed
+  python tools/benchmark.py configs/fpn_dfformer_s18_ade20k.py --modes training --sizes 512 \\
+      --batch-sizes 2 4 8 --variants eager amp --devices cuda:0
+  python tools/benchmark.py --preset resolution --report work_dirs/resolution
+
+backbones to compare with: {', '.join(PEERS)}
+The preset is for throughput and peak memory against resolution, the figures 5 and 6 of the DFFormer
+paper: DFFormer, CDFFormer, GFFormer, a convolutional and an attention network, from 256 pixels to
+2048 on a GPU and 1024 on a CPU."""
+
+PRESET_MODELS = ('dfformer-s18', 'cdfformer-s18', 'gfformer-s18', 'convnext-t', 'swin-t')
+PRESET_SIZES = (256, 384, 512, 768, 1024, 1536, 2048)
+LARGEST_ON_CPU = 1024
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'models',
+        nargs='*',
+        metavar='MODEL',
+        help='backbones by name and configs; ratios are to the first of them',
+    )
+    parser.add_argument(
+        '--preset',
+        choices=['resolution'],
+        help='models and sizes of a known comparison, see below; what is given beside it wins',
+    )
+    parser.add_argument('--modes', nargs='+', choices=MODES, default=['inference'])
+    parser.add_argument(
+        '--variants',
+        nargs='+',
+        default=['eager'],
+        help=f'of {", ".join(VARIANTS)}; + combines them, as in compiled+amp (default: eager)',
+    )
+    parser.add_argument('--devices', nargs='+', help='cpu, cuda:0, ... (default: GPU or else CPU)')
+    parser.add_argument(
+        '--sizes',
+        nargs='+',
+        metavar='N|HxW',
+        help='image sizes in pixels (default: 224)',
+    )
+    parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1], metavar='N')
+    parser.add_argument('--turns', type=int, default=10, help='of each network (default: 10)')
+    parser.add_argument('--warmup', type=int, default=3, help='untimed steps (default: 3)')
+    parser.add_argument(
+        '--threads', type=int, default=torch.get_num_threads(), help='on a CPU (default: all cores)'
+    )
+    parser.add_argument(
+        '--budget', type=float, metavar='MINUTES', help='start nothing new after so long'
+    )
+    parser.add_argument(
+        '--out', metavar='CSV', help='default: results.csv in the report or work_dirs'
+    )
+    parser.add_argument('--report', metavar='DIR', help='write a page and figures into this folder')
+    return parser.parse_args()
+
+
+def plan(args: argparse.Namespace) -> list[list[Case]]:
+    """Groups of networks in the same setting, after checking all that the command line names.
+
+    Raises:
+        ValueError: If something is unknown or not there; the message names it.
+    """
+    models, sizes = args.models, args.sizes or ['224']
+    devices = args.devices or ['cuda:0' if torch.cuda.is_available() else 'cpu']
+    if args.preset == 'resolution':
+        models = models or list(PRESET_MODELS)
+        on_cpu = any(device == 'cpu' for device in devices)
+        known = [n for n in PRESET_SIZES if not on_cpu or n <= LARGEST_ON_CPU]
+        sizes = args.sizes or [str(size) for size in known]
+    if not models:
+        raise ValueError('name at least one model, for example gfnet-h-ti')
+    for model in models:
+        if Path(model).suffix != '.py':
+            backbone_config(model)
+        elif not Path(model).is_file():
+            raise ValueError(f'there is no config {model}')
+    for variant in args.variants:
+        unknown = set(variant.split('+')) - set(VARIANTS)
+        if unknown:
+            raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
+    for device in devices:
+        check_device(device)
+    if min(args.batch_sizes) < 1 or args.turns < 1 or args.threads < 1:
+        raise ValueError('--batch-sizes, --turns and --threads take positive numbers')
+    shapes = [as_shape(size) for size in sizes]
+    settings = itertools.product(devices, args.modes, args.variants, shapes, args.batch_sizes)
+    return [
+        [Case(model, mode, variant, device, *shape, batch_size) for model in models]
+        for device, mode, variant, shape, batch_size in settings
+    ]
+
+
+def as_shape(text: str) -> tuple[int, int]:
+    """Height and width from ``224`` or ``800x1344``."""
+    parts = text.split('x')
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(f'--sizes takes sizes such as 224 or 800x1344, got {text!r}')
+    return int(parts[0]), int(parts[-1])
+
+
+def check_device(name: str) -> None:
+    """Raise a ``ValueError`` if there is no such device."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f'there is no device {name!r}; use cpu, cuda:0, ...') from error
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise ValueError(f'--devices {name}: torch sees {found} GPUs here; use --devices cpu')
+
+
+def describe(device: str) -> str:
+    """Name of a device's processor."""
+    if device != 'cpu':
+        return torch.cuda.get_device_name(device)
+    cpu = platform.processor() or platform.machine()
+    if Path('/proc/cpuinfo').exists():
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        cpu = next((line.split(': ')[1] for line in lines if line.startswith('model name')), cpu)
+    return f'{cpu}, {os.cpu_count()} cores'
+
+
+def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile) -> None:
+    """Measure what is missing, until the budget is used up."""
+    common = dict(threads=args.threads, torch=torch.__version__, date=date.today().isoformat())
+    end = time.monotonic() + 60 * args.budget if args.budget else float('inf')
+    missing = [[case for case in group if not results.is_done(case)] for group in groups]
+    with tqdm(total=sum(map(len, missing)), unit='case') as progress:
+        for group, todo in zip(groups, missing, strict=True):
+            if not todo or time.monotonic() > end:
+                continue
+            case = todo[0]
+            setting = f'{case.mode} {case.variant} {case.height}x{case.width} x{case.batch_size}'
+            # The reference runs again if others are compared with it.
+            cases = [group[0], *(case for case in todo if case != group[0])]
+            measured = measure_group(
+                cases,
+                args.turns,
+                args.warmup,
+                args.threads,
+                lambda word, setting=setting: progress.set_postfix_str(f'{setting}, {word}'),
+            )
+            common['machine'] = describe(case.device)
+            wanted = {case.model for case in todo}
+            results.add({**row, **common} for row in measured if row['model'] in wanted)
+            progress.update(len(todo))
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    out = args.out or str(Path(args.report or 'work_dirs') / 'results.csv')
+    try:
+        groups = plan(args)
+        results = ResultFile(out, {describe(group[0].device) for group in groups})
+    except ValueError as error:
+        sys.exit(f'error: {error}')
+    try:
+        run(args, groups, results)
+    except KeyboardInterrupt:
+        sys.exit(f'\ninterrupted; {out} has what was measured, the same command goes on from there')
+    cases = {tuple(map(str, case)) for group in groups for case in group}
+    rows = [row for row in results.rows if tuple(row[name] for name in Case._fields) in cases]
+    columns = (*Case._fields, 'img_per_s', 'spread', 'ratio', 'memory_mib', 'status')
+    print(tabulate([[row[name] for name in columns] for row in rows], columns))
+    print(f'results in {out}')
+    if args.report:
+        page = write_report(rows, Path(args.report), shlex.join(['python', *sys.argv]))
+        print(f'page in {page}')
+    failed = {row['status'] for row in rows} - set(DONE)
+    if len(rows) < len(cases):
+        left = f'{len(cases) - len(rows)} of {len(cases)} cases'
+        print(f'the budget is used up, {left} are left; the same command goes on')
+    if failed:
+        sys.exit('error: ' + '; '.join(sorted(failed)))
+
+
+if __name__ == '__main__':
+    main()

@@ -6,12 +6,13 @@ without ``custom_imports``.
 """
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
-__all__ = ['DATASETS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TRANSFORMS']
+__all__ = ['DATASETS', 'METRICS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TRANSFORMS']
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmfreq', locations=['mmfreq.models'])
 DATASETS = Registry(
@@ -19,6 +20,9 @@ DATASETS = Registry(
 )
 TRANSFORMS = Registry(
     'transform', parent=MMENGINE_TRANSFORMS, scope='mmfreq', locations=['mmfreq.datasets']
+)
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='mmfreq', locations=['mmfreq.evaluation']
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',

@@ -120,7 +120,7 @@ def plan(args: argparse.Namespace) -> list[list[Case]]:
     shapes = [as_shape(size) for size in sizes]
     settings = itertools.product(devices, args.modes, args.variants, shapes, args.batch_sizes)
     return [
-        [Case(model, mode, variant, device, *shape, batch_size) for model in models]
+        [Case(model, mode, variant, device, *shape, batch_size, args.threads) for model in models]
         for device, mode, variant, shape, batch_size in settings
     ]
 
@@ -157,12 +157,12 @@ def describe(device: str) -> str:
 
 def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile) -> None:
     """Measure what is missing, until the budget is used up."""
-    common = dict(threads=args.threads, torch=torch.__version__, date=date.today().isoformat())
-    end = time.monotonic() + 60 * args.budget if args.budget else float('inf')
+    common = dict(torch=torch.__version__, date=date.today().isoformat())
+    end = float('inf') if args.budget is None else time.monotonic() + 60 * args.budget
     missing = [[case for case in group if not results.is_done(case)] for group in groups]
     with tqdm(total=sum(map(len, missing)), unit='case') as progress:
         for group, todo in zip(groups, missing, strict=True):
-            if not todo or time.monotonic() > end:
+            if not todo or time.monotonic() >= end:
                 continue
             case = todo[0]
             setting = f'{case.mode} {case.variant} {case.height}x{case.width} x{case.batch_size}'
@@ -172,7 +172,6 @@ def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile)
                 cases,
                 args.turns,
                 args.warmup,
-                args.threads,
                 lambda word, setting=setting: progress.set_postfix_str(f'{setting}, {word}'),
             )
             common['machine'] = describe(case.device)

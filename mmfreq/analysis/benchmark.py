@@ -37,6 +37,7 @@ class Case(NamedTuple):
         height (int): Of the images, in pixels.
         width (int): Of the images, in pixels.
         batch_size (int): Images per step.
+        threads (int): Threads of the network's process, on a CPU.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Case(NamedTuple):
     height: int
     width: int
     batch_size: int
+    threads: int
 
 
 # Columns of a result: img_per_s is the median over turns and spread the interquartile range divided
@@ -53,7 +55,7 @@ class Case(NamedTuple):
 FIELDS = (
     *Case._fields,
     *('status', 'params', 'turns', 'img_per_s', 'spread', 'ms_p50', 'ms_p90', 'ms_p99'),
-    *('memory_mib', 'reference', 'ratio', 'ratio_spread', 'threads', 'machine', 'torch', 'date'),
+    *('memory_mib', 'reference', 'ratio', 'ratio_spread', 'machine', 'torch', 'date'),
 )
 
 
@@ -61,7 +63,6 @@ def measure_group(
     cases: Sequence[Case],
     turns: int,
     warmup: int,
-    threads: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Time several networks in turn.
@@ -70,7 +71,6 @@ def measure_group(
         cases (Sequence[Case]): Networks in the same setting; ratios are to the first of them.
         turns (int): How often each gets its turn.
         warmup (int): Untimed steps before the first turn.
-        threads (int): Threads of each network's process, on a CPU.
         progress (Callable): Called with a word on what is going on.
 
     Returns:
@@ -80,7 +80,7 @@ def measure_group(
     try:
         for case in cases:
             progress(f'{case.model}: warming up')
-            workers.append(_Worker(case, warmup, threads))
+            workers.append(_Worker(case, warmup))
         for turn in range(turns):
             progress(f'turn {turn + 1} of {turns}')
             for worker in workers:
@@ -94,14 +94,12 @@ def measure_group(
 class _Worker:
     """A process that times one network whenever it is told to."""
 
-    def __init__(self, case: Case, warmup: int, threads: int) -> None:
+    def __init__(self, case: Case, warmup: int) -> None:
         self.case = case
         self.turns: list[list[float]] = []
         self.facts: dict[str, Any] = {}
         self._connection, child = PROCESSES.Pipe()
-        self._process = PROCESSES.Process(
-            target=_serve, args=(child, case, warmup, threads), daemon=True
-        )
+        self._process = PROCESSES.Process(target=_serve, args=(child, case, warmup), daemon=True)
         self._process.start()
         child.close()
         self.status = 'ok'
@@ -149,7 +147,7 @@ class _Worker:
         return answer
 
 
-def _serve(connection: Connection, case: Case, warmup: int, threads: int) -> None:
+def _serve(connection: Connection, case: Case, warmup: int) -> None:
     """Time a network whenever the connection says so, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -157,7 +155,7 @@ def _serve(connection: Connection, case: Case, warmup: int, threads: int) -> Non
         os.dup2(silence, stream)
     try:
         _limit_memory()
-        stopwatch = _Stopwatch(case, warmup, threads)
+        stopwatch = _Stopwatch(case, warmup)
         connection.send(('ok', stopwatch.facts))
         while connection.recv() == 'turn':
             connection.send(('ok', stopwatch.turn()))
@@ -170,12 +168,12 @@ def _serve(connection: Connection, case: Case, warmup: int, threads: int) -> Non
 class _Stopwatch:
     """Times steps of a network in this process."""
 
-    def __init__(self, case: Case, warmup: int, threads: int) -> None:
+    def __init__(self, case: Case, warmup: int) -> None:
         import torch
 
         from mmfreq.analysis.workloads import Workload
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(case.threads)
         self.device = torch.device(case.device)
         shape = (case.height, case.width)
         self.workload = Workload(

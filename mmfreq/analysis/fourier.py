@@ -89,6 +89,9 @@ def amplitude_over_depth(backbone: nn.Module, images: Tensor) -> list[AmplitudeC
 def effective_receptive_field(backbone: nn.Module, images: Tensor) -> Tensor:
     """How much each pixel changes the centre of the last map, arXiv 1701.04128.
 
+    The centre's channels are added up behind a ReLU, as in arXiv 2203.06717: behind a layer norm
+    their plain sum is constant.
+
     Args:
         backbone (nn.Module): Backbone.
         images (Tensor): Square images, shape ``(B, 3, N, N)``.
@@ -104,7 +107,7 @@ def effective_receptive_field(backbone: nn.Module, images: Tensor) -> Tensor:
     backbone.eval()
     images = images.clone().requires_grad_()
     last = backbone(images)[-1]
-    centre = last[:, :, last.shape[-2] // 2, last.shape[-1] // 2]
+    centre = last[:, :, last.shape[-2] // 2, last.shape[-1] // 2].relu()
     (gradient,) = torch.autograd.grad(centre.sum(), images)
     field = gradient.abs().mean((0, 1))
     return field / field.sum()

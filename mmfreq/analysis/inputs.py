@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -19,13 +20,14 @@ IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 PLAIN = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # AFFNet takes images in [0, 1]
 
 
-def open_backbone(model: str, checkpoint: str | None, size: int) -> nn.Module:
+def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -> nn.Module:
     """Build a backbone and load its weights.
 
     Args:
         model (str): Name of a backbone, or path of a config.
         checkpoint (str, optional): A released file, or one of a training. None for fresh weights.
-        size (int): Image size, in pixels, that filters of a backbone given by name are stored for.
+        size (int, optional): Image size, in pixels, that filters are stored for; those of a
+            checkpoint are resized to it. Defaults to None: what config or backbone say.
 
     Returns:
         nn.Module: The backbone in evaluation mode.
@@ -35,13 +37,14 @@ def open_backbone(model: str, checkpoint: str | None, size: int) -> nn.Module:
         ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
     """
     if Path(model).suffix == '.py':
-        backbone = build_model(Config.fromfile(model)).backbone
+        config = Config.fromfile(model)
+        _set_size(config.model.backbone, size)
+        backbone = build_model(config).backbone
         assert isinstance(backbone, nn.Module)
     else:
-        config = backbone_config(model)
-        if config['type'].startswith('mmfreq.'):
-            config = {**config, 'img_size': size}
-        backbone = build_backbone(config)
+        settings = dict(backbone_config(model))
+        _set_size(settings, size)
+        backbone = build_backbone(settings)
     if checkpoint is not None:
         if hasattr(backbone, 'adapt_checkpoint'):
             load_pretrained(backbone, checkpoint)  # type: ignore[arg-type]
@@ -54,6 +57,11 @@ def open_backbone(model: str, checkpoint: str | None, size: int) -> nn.Module:
                     f'checkpoint {checkpoint} does not fit {model}: {error}'
                 ) from error
     return backbone
+
+
+def _set_size(settings: dict[str, Any], size: int | None) -> None:
+    if size is not None and settings['type'].startswith('mmfreq.'):
+        settings['img_size'] = size
 
 
 def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
@@ -72,15 +80,15 @@ def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
     """
     images = []
     for path in paths:
-        image = mmcv.imread(path, channel_order='rgb') if Path(path).is_file() else None
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'there is no image {path}')
+        image = mmcv.imread(path)
         if image is None:
-            if not Path(path).is_file():
-                raise FileNotFoundError(f'there is no image {path}')
             raise ValueError(f'{path} is not a whole image')
         height, width = image.shape[:2]
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        square = image[top : top + side, left : left + side]
+        square = image[top : top + side, left : left + side, ::-1]  # to RGB
         images.append(mmcv.imresize(square, (size, size), interpolation='area'))
     return images
 

@@ -11,9 +11,17 @@ from torch import Tensor
 from mmfreq.analysis.filters import Gains, Spectrum
 from mmfreq.analysis.fourier import AmplitudeCurve, field_side
 
-__all__ = ['draw_amplitudes', 'draw_fields', 'draw_filters', 'draw_gains', 'draw_masks']
+__all__ = [
+    'draw_amplitudes',
+    'draw_confusion',
+    'draw_fields',
+    'draw_filters',
+    'draw_gains',
+    'draw_masks',
+]
 
 FREQUENCY = 'cycles per pixel'
+MAX_CLASSES = 30
 
 
 def draw_filters(
@@ -165,15 +173,50 @@ def draw_fields(fields: dict[str, Tensor]) -> Figure:
     return figure
 
 
+def draw_confusion(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
+    """Confusion matrix of the most frequent classes.
+
+    Args:
+        matrix (np.ndarray): Counts, a row per true and a column per predicted class, ``(N, N)``.
+        classes (Sequence[str]): N names.
+        title (str): Title of the figure.
+
+    Returns:
+        Figure: Shares of each row in percent, for at most 30 classes that occur.
+    """
+    counts = matrix.sum(axis=1)
+    frequent = np.argsort(-counts, kind='stable')[:MAX_CLASSES]
+    shown = sorted(i for i in frequent if counts[i] > 0 or matrix[:, i].sum() > 0)
+    percent = 100 * matrix[np.ix_(shown, shown)] / np.maximum(counts[shown, None], 1)
+    names = [classes[i] for i in shown]
+    side = 2.5 + 0.42 * len(shown)
+    figure, ax = plt.subplots(figsize=(side + 1, side), layout='constrained')
+    image = ax.imshow(percent, vmin=0, vmax=100, cmap='Blues')
+    ax.set_xticks(range(len(names)), names, rotation=60, ha='right', rotation_mode='anchor')
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel='prediction', ylabel='truth', title=title)
+    for row, values in enumerate(percent):
+        for column, value in enumerate(values):
+            if value >= 1:
+                colour = 'white' if value > 55 else 'black'
+                ax.text(column, row, f'{value:.0f}', ha='center', va='center', size=8, color=colour)
+    figure.colorbar(image, ax=ax, label='percent of the truth', shrink=0.7)
+    return figure
+
+
 def _grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(2.3 * columns, 2.3 * rows + 0.5),
-        squeeze=False,
-        layout='constrained',
-    )
+    """Panels with room for titles, labels and a colour bar each."""
+    width, height = 2.5 * columns, 2.4 * rows + 0.8
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
     figure.suptitle(title)
+    figure.subplots_adjust(
+        left=0.5 / width,
+        right=1 - 0.9 / width,
+        bottom=0.5 / height,
+        top=1 - 0.9 / height,
+        wspace=0.5,
+        hspace=0.55,
+    )
     return figure, axes
 
 
@@ -217,5 +260,5 @@ def _show_image(ax: Axes, image: np.ndarray) -> None:
 
 
 def _add_colour_bar(ax: Axes, shown: plt.cm.ScalarMappable) -> None:
-    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.75)
+    bar = ax.figure.colorbar(shown, ax=ax, fraction=0.046, pad=0.04)
     bar.ax.tick_params(labelsize=6)

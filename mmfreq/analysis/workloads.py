@@ -140,6 +140,7 @@ def _build(
             config = {**config, 'img_size': shape}
         return build_backbone(config), None
     config = Config.fromfile(model)
-    config.model.backbone.img_size = shape
+    if config.model.backbone.type.startswith('mmfreq.'):
+        config.model.backbone.img_size = shape
     network = build_model(config)
     return network, data_samples(config.default_scope, batch_size, shape)

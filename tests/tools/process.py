@@ -1,8 +1,46 @@
-"""Running a tool as a user does, in a process of its own."""
+"""Running a tool as a user does."""
 
+import contextlib
+import io
 import os
+import runpy
 import subprocess
 import sys
+
+ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
+LOADERS = [
+    f'{split}_dataloader.{option}'
+    for split in ('train', 'val', 'test')
+    for option in ('num_workers=0', 'persistent_workers=False')
+]
+SMALL_ADE = [
+    *LOADERS,
+    'model.data_preprocessor.size=(64,64)',
+    'model.backbone.img_size=64',
+    'model.test_cfg.crop_size=(64,64)',
+    'model.test_cfg.stride=(64,64)',
+    'model.decode_head.channels=32',
+    'train_dataloader.dataset.pipeline.3.scale=(128,96)',
+    'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
+    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'train_cfg.max_iters=2',
+    'param_scheduler.0.end=1',
+    'param_scheduler.1.begin=1',
+    'default_hooks.logger.interval=1',
+    'custom_hooks.0.interval=1',
+]
+SMALL_COCO = [
+    *LOADERS,
+    'train_dataloader.dataset.pipeline.2.scale=(128,96)',
+    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
+    'model.train_cfg.rpn_proposal.max_per_img=50',
+    'model.test_cfg.rpn.max_per_img=50',
+    'model.test_cfg.rcnn.score_thr=0.0',  # so that an untrained detector finds something
+    'train_cfg.max_epochs=1',
+    'default_hooks.logger.interval=1',
+]
 
 
 def run(*command, check=True, **env):
@@ -23,3 +61,18 @@ def python(*command, **kwargs):
 
 def output(done):
     return done.stdout + done.stderr
+
+
+def refusal(*command):
+    """What a tool says when it refuses its input, run in this process, which is quicker."""
+    written, before = io.StringIO(), sys.argv
+    sys.argv = [str(part) for part in command]
+    try:
+        with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+            runpy.run_path(sys.argv[0], run_name='__main__')
+    except SystemExit as end:
+        assert end.code not in (0, None)
+        return written.getvalue() + str(end.code)
+    finally:
+        sys.argv = before
+    raise AssertionError(f'{command} did not fail: {written.getvalue()}')

@@ -10,71 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from process import output, python, run
+from process import ADE, COCO, LOADERS, SMALL_ADE, SMALL_COCO, output, python, run
 
-from mmfreq.models import FDResNet, GFNet
-
-ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
-LOADERS = [
-    f'{split}_dataloader.{option}'
-    for split in ('train', 'val', 'test')
-    for option in ('num_workers=0', 'persistent_workers=False')
-]
-SMALL_ADE = [
-    *LOADERS,
-    'model.data_preprocessor.size=(64,64)',
-    'model.backbone.img_size=64',
-    'model.test_cfg.crop_size=(64,64)',
-    'model.test_cfg.stride=(64,64)',
-    'model.decode_head.channels=32',
-    'train_dataloader.dataset.pipeline.3.scale=(128,96)',
-    'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
-    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'train_cfg.max_iters=2',
-    'param_scheduler.0.end=1',
-    'param_scheduler.1.begin=1',
-    'default_hooks.logger.interval=1',
-    'custom_hooks.0.interval=1',
-]
-SMALL_COCO = [
-    *LOADERS,
-    'train_dataloader.dataset.pipeline.2.scale=(128,96)',
-    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'model.train_cfg.rpn_proposal.max_per_img=50',
-    'model.test_cfg.rpn.max_per_img=50',
-    'model.test_cfg.rcnn.score_thr=0.0',  # so that an untrained detector finds something
-    'train_cfg.max_epochs=1',
-    'default_hooks.logger.interval=1',
-]
-
-
-@pytest.fixture(scope='module')
-def pretrained(tmp_path_factory):
-    """A backbone's checkpoint."""
-    path = tmp_path_factory.mktemp('pretrained') / 'h-ti.pth'
-    torch.save({'model': GFNet(arch='h-ti', img_size=32, out_norm=None).state_dict()}, path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def segmentor(mini_data, pretrained, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('segmentor')
-    options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', work_dir]
-    done = python(
-        *('tools/train.py', ADE, *options, '--pretrained', pretrained, '--tensorboard'),
-        *('--cfg-options', *SMALL_ADE),
-    )
-    return work_dir, options, output(done)
-
-
-@pytest.fixture(scope='module')
-def detector(mini_data, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('detector')
-    options = ['--data-root', mini_data / 'coco', '--work-dir', work_dir]
-    done = python('tools/train.py', COCO, *options, '--cfg-options', *SMALL_COCO)
-    return work_dir, options, output(done)
+from mmfreq.models import FDResNet
 
 
 def test_train_segmentor(segmentor, pretrained):

@@ -45,8 +45,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='*', metavar='CONFIG', help='config files')
     parser.add_argument(
         '--backbone',
+        nargs='+',
+        default=[],
         metavar='NAME',
-        help='a backbone in place of configs: gfnet-h-s, convnext-t, ..., or a registered type '
+        help='backbones in place of configs: gfnet-h-s, convnext-t, ..., or a registered type '
         'such as mmfreq.GFNet',
     )
     parser.add_argument('--arch', help='variant of a registered type, such as h-s')
@@ -95,10 +97,11 @@ def parse_args() -> argparse.Namespace:
 
 def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, tuple[int, int]]]:
     """Networks of the command line: name, network, and the image size it is usually given for."""
-    if args.backbone:
-        name = f'{args.backbone} {args.arch}' if args.arch else args.backbone
-        yield name, build_backbone(backbone_config(args.backbone, args.arch)), (224, 224)
-    for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
+    few = len(args.configs + args.backbone) < 2
+    for backbone in tqdm(args.backbone, disable=few or not args.backbone, unit='backbone'):
+        name = f'{backbone} {args.arch}' if args.arch else backbone
+        yield name, build_backbone(backbone_config(backbone, args.arch)), (224, 224)
+    for path in tqdm(args.configs, disable=few or not args.configs, unit='config'):
         config = Config.fromfile(path)
         config.merge_from_dict(args.cfg_options)
         yield path, WholeNetwork(build_model(config)), default_shape(config)

@@ -37,7 +37,12 @@ def parse_args() -> argparse.Namespace:
         '--checkpoint', metavar='PATH', help='weights, of a release or a training (default: fresh)'
     )
     parser.add_argument('--images', nargs='+', default=[], metavar='FILE', help='image files')
-    parser.add_argument('--size', type=int, default=224, help='of the images (default: 224)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        help='in pixels, of images and of what filters are stored for (default: 224, and what the '
+        'config says)',
+    )
     parser.add_argument(
         '--channels', type=int, default=2, metavar='N', help='filters shown per layer (default: 2)'
     )
@@ -46,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def draw(
-    backbone: nn.Module, title: str, files: list[str], size: int, channels: int
+    backbone: nn.Module, title: str, files: list[str], size: int | None, channels: int
 ) -> Iterator[tuple[str, Figure]]:
     """Pictures of a backbone with names for their files."""
     is_per_channel = any(isinstance(module, GlobalFilter) for module in backbone.modules())
@@ -59,7 +64,7 @@ def draw(
         )
     if not files:
         return
-    images = read_images(files, size)
+    images = read_images(files, size or 224)
     inputs = preprocess(images, backbone)
     masks = masks_for(backbone, inputs)
     for stage, found in itertools.groupby(masks, lambda mask: _stage(mask.name)):

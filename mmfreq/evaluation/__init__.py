@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from mmfreq.evaluation.confusion_matrix import ConfusionMatrix
+
+__all__ = ['ConfusionMatrix']

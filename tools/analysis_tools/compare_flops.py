@@ -1,0 +1,56 @@
+"""Count the models whose parameters and operations were published, and print both side by side."""
+
+import argparse
+import contextlib
+import csv
+import sys
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+from mmfreq.analysis.published import compare, read_published
+
+EXAMPLE = """\
+example:
+  python tools/analysis_tools/compare_flops.py"""
+
+HEADER = (
+    *('model', 'image size', 'params', 'published params', 'G multiply-adds', 'published G'),
+    *('difference', 'beyond rounding', 'source'),
+)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--csv', action='store_true', help='print comma-separated values')
+    args = parser.parse_args()
+    rows = []
+    published = read_published()
+    with contextlib.redirect_stdout(sys.stderr):  # libraries print when they are imported
+        for entry in tqdm(published['costs'], unit='model'):
+            found = compare(entry)
+            rows.append(
+                (
+                    found.name,
+                    ' x '.join(map(str, found.shape)),
+                    str(found.params),
+                    str(found.published_params or ''),
+                    f'{found.flops / 1e9:.3f}',
+                    found.published_flops,
+                    f'{found.difference:+.1%}',
+                    f'{found.beyond_rounding:+.1%}',
+                    published['sources'][found.source],
+                )
+            )
+    if args.csv:
+        writer = csv.writer(sys.stdout, lineterminator='\n')
+        writer.writerows([HEADER, *rows])
+    else:
+        print(tabulate(rows, HEADER, disable_numparse=True))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,5 +1,6 @@
 """Every config is built as it is and takes one training step and one prediction."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmfreq.analysis.flops import count_cost
+from mmfreq.analysis.flops import count_cost, count_params
 from mmfreq.analysis.networks import WholeNetwork
 from mmfreq.analysis.operator_costs import CONVENTIONS
 from mmfreq.registry import MODELS
@@ -100,6 +101,17 @@ def test_step_and_prediction(cfg, model):
         assert results[0].pred_sem_seg.data.shape == (1, SIZE, SIZE)
     else:
         assert results[0].pred_instances.bboxes.shape[1] == 4
+
+
+@pytest.fixture(scope='module')
+def params_in_zoo():
+    with open('tools/zoo/measured/configs.csv') as file:
+        rows = list(csv.DictReader(file))
+    return {row['model']: int(row['params']) for row in rows if row['part'] == 'all'}
+
+
+def test_parameters_are_those_of_the_zoo(cfg, model, params_in_zoo):
+    assert count_params(model) == params_in_zoo[str(Path(cfg.filename).relative_to(Path.cwd()))]
 
 
 def test_every_operator_has_a_known_cost(model):

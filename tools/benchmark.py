@@ -20,7 +20,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from mmfreq.analysis.benchmark import DONE, Case, measure_group
-from mmfreq.analysis.networks import PEERS, backbone_config
+from mmfreq.analysis.networks import PEERS, backbone_config, read_model_config
 from mmfreq.analysis.report import write_report
 from mmfreq.analysis.results import ResultFile
 from mmfreq.analysis.workloads import MODES, VARIANTS
@@ -52,7 +52,8 @@ def parse_args() -> argparse.Namespace:
         'models',
         nargs='*',
         metavar='MODEL',
-        help='backbones by name and configs; ratios are to the first of them',
+        help='backbones by name and configs, also of a library (mmdet::retinanet/...py); ratios '
+        'are to the first of them',
     )
     parser.add_argument(
         '--preset',
@@ -93,6 +94,7 @@ def plan(args: argparse.Namespace) -> list[list[Case]]:
     """Groups of networks in the same setting, after checking all that the command line names.
 
     Raises:
+        FileNotFoundError: If there is no such config.
         ValueError: If something is unknown or not there; the message names it.
     """
     models, sizes = args.models, args.sizes or ['224']
@@ -105,10 +107,10 @@ def plan(args: argparse.Namespace) -> list[list[Case]]:
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        if Path(model).suffix != '.py':
+        if Path(model).suffix == '.py':
+            read_model_config(model)
+        else:
             backbone_config(model)
-        elif not Path(model).is_file():
-            raise ValueError(f'there is no config {model}')
     for variant in args.variants:
         unknown = set(variant.split('+')) - set(VARIANTS)
         if unknown:
@@ -187,7 +189,7 @@ def main() -> None:
     try:
         groups = plan(args)
         results = ResultFile(out, {describe(group[0].device) for group in groups})
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     try:
         run(args, groups, results)

@@ -17,6 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
+from mmfreq.analysis.workloads import Workload
+
 __all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
 
 MIN_ROUND = 0.2  # seconds; quick steps are repeated within a turn
@@ -103,12 +107,11 @@ class _Worker:
         self._process.start()
         child.close()
         self.status = 'ok'
-        self.facts = self._receive() or {}
+        self.facts = self._ask() or {}
 
     def take_turn(self) -> None:
         if self.status == 'ok':
-            self._connection.send('turn')
-            seconds = self._receive()
+            seconds = self._ask('turn')
             if seconds is not None:
                 self.turns.append(seconds)
 
@@ -138,12 +141,19 @@ class _Worker:
         """Images per second of each turn."""
         return [self.case.batch_size * len(turn) / sum(turn) for turn in self.turns]
 
-    def _receive(self) -> Any:
+    def _ask(self, request: str | None = None) -> Any:
+        """Send a request, wait for the answer, and keep the status that comes with it."""
         try:
-            status, answer = self._connection.recv()
-        except EOFError:  # nobody but the kernel ends it, when memory runs out
-            status, answer = OUT_OF_MEMORY, None
-        self.status = status
+            if request is not None:
+                self._connection.send(request)
+            self.status, answer = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(5)
+            code = self._process.exitcode
+            # The kernel kills with this signal when memory runs out.
+            killed = code == -signal.SIGKILL
+            self.status = OUT_OF_MEMORY if killed else f'the process ended with status {code}'
+            return None
         return answer
 
 
@@ -169,10 +179,6 @@ class _Stopwatch:
     """Times steps of a network in this process."""
 
     def __init__(self, case: Case, warmup: int) -> None:
-        import torch
-
-        from mmfreq.analysis.workloads import Workload
-
         torch.set_num_threads(case.threads)
         self.device = torch.device(case.device)
         shape = (case.height, case.width)
@@ -194,8 +200,6 @@ class _Stopwatch:
     def turn(self) -> list[float]:
         """Seconds of each of a few steps."""
         if self.device.type == 'cuda':
-            import torch
-
             self._time_step()  # fills the allocator's cache, which others could use in the meantime
             seconds = [self._time_step() for _ in range(self.steps_per_turn)]
             torch.cuda.empty_cache()
@@ -206,8 +210,6 @@ class _Stopwatch:
         start = time.perf_counter()
         self.workload.step()
         if self.device.type == 'cuda':
-            import torch
-
             torch.cuda.synchronize(self.device)
         return time.perf_counter() - start
 

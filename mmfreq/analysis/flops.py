@@ -1,6 +1,5 @@
 """Counting parameters and operations of a network, with none left out silently."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
@@ -72,9 +71,7 @@ def count_cost(network: nn.Module, images: Tensor, convention: Convention) -> Co
     with torch.enable_grad():  # resized filters are cached without gradients only
         operators = analysis.by_operator()
     by_module = analysis.by_module()
-    uncounted = Counter(
-        {name: n for name, n in analysis.unsupported_ops().items() if name not in FREE_OPERATORS}
-    )
+    unsupported = analysis.unsupported_ops()
     return Cost(
         count_params(network),
         round(analysis.total()),
@@ -83,5 +80,5 @@ def count_cost(network: nn.Module, images: Tensor, convention: Convention) -> Co
             for name, module in network.named_children()
         },
         {name: round(flops) for name, flops in operators.most_common() if flops},
-        dict(uncounted),
+        {name: unsupported[name] for name in unsupported if name not in FREE_OPERATORS},
     )

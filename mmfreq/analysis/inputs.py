@@ -7,10 +7,14 @@ from typing import Any
 import mmcv
 import numpy as np
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmfreq.analysis.networks import backbone_config, build_backbone, build_model
+from mmfreq.analysis.networks import (
+    backbone_config,
+    build_backbone,
+    build_model,
+    read_model_config,
+)
 from mmfreq.models.pretrained import load_pretrained
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 
@@ -37,7 +41,7 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
         ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
     """
     if Path(model).suffix == '.py':
-        config = Config.fromfile(model)
+        config = read_model_config(model)
         _set_size(config.model.backbone, size)
         backbone = build_model(config).backbone
         assert isinstance(backbone, nn.Module)

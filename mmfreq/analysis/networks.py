@@ -1,8 +1,10 @@
 """Networks by name or from a config, ready to be called with images."""
 
 import difflib
+import importlib.util
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ __all__ = [
     'build_backbone',
     'build_model',
     'default_shape',
+    'read_model_config',
 ]
 
 ALL_STAGES = (0, 1, 2, 3)
@@ -119,6 +122,33 @@ def build_backbone(config: dict[str, Any]) -> nn.Module:
     """
     torch.manual_seed(0)
     return _evaluating(MODELS.build(config))
+
+
+def read_model_config(name: str) -> Config:
+    """Read a config of this repository or of an installed library.
+
+    Args:
+        name (str): Path of a config, or one that mmdet, mmseg or mmpretrain bring along, such as
+            ``'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'``.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If there is no such library.
+    """
+    library, _, path = name.rpartition('::')
+    if library:
+        if library not in ('mmdet', 'mmseg', 'mmpretrain'):
+            raise ValueError(f'{name}: configs are in mmdet, mmseg and mmpretrain')
+        package = importlib.util.find_spec(library)
+        if package is None or package.origin is None:
+            raise ValueError(f'{name}: {library} is not installed')
+        path = str(Path(package.origin).parent / '.mim/configs' / path)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no config {name}')
+    return Config.fromfile(path)
 
 
 def build_model(config: Config) -> nn.Module:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import nn
 
 from mmfreq.analysis.flops import count_params
-from mmfreq.analysis.networks import backbone_config, build_backbone, build_model
+from mmfreq.analysis.networks import (
+    backbone_config,
+    build_backbone,
+    build_model,
+    read_model_config,
+)
 
 __all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples']
 
@@ -139,7 +143,7 @@ def _build(
         if config['type'].startswith('mmfreq.'):
             config = {**config, 'img_size': shape}
         return build_backbone(config), None
-    config = Config.fromfile(model)
+    config = read_model_config(model)
     if config.model.backbone.type.startswith('mmfreq.'):
         config.model.backbone.img_size = shape
     network = build_model(config)

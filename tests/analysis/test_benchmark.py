@@ -4,11 +4,13 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 import torch
 
+from mmfreq.analysis import benchmark
 from mmfreq.analysis.benchmark import FIELDS, Case, measure_group
 from mmfreq.analysis.report import curves, write_report
 from mmfreq.analysis.results import ResultFile
@@ -53,6 +55,24 @@ def test_results(measured):
         assert row['img_per_s'] == pytest.approx(1e3 / row['ms_p50'], rel=0.5)
         assert row['reference'] == 'affnet-et'
     assert 4 * slow['params'] / 2**20 < slow['memory_mib'] < 400
+
+
+def test_a_process_that_ends():
+    for end, status in (
+        (signal.SIGKILL, 'out of memory'),
+        (signal.SIGTERM, 'ended with status -15'),
+    ):
+        workers = [benchmark._Worker(case(name), 1) for name in ('affnet-et', 'gfnet-h-ti')]
+        os.kill(workers[1]._process.pid, end)
+        for _ in range(2):
+            for worker in workers:
+                worker.take_turn()
+        rows = [worker.result(workers[0]) for worker in workers]
+        assert rows[0]['status'] == 'ok' and rows[0]['turns'] == 2
+        assert rows[1]['status'].endswith(status)
+        assert 'img_per_s' not in rows[1]
+        for worker in workers:
+            worker.close()
 
 
 def test_training_needs_more_memory_than_inference():

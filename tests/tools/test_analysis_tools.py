@@ -50,6 +50,17 @@ def test_several_shapes_in_each_format():
     assert 'N log2 N' in text
 
 
+def test_models_of_the_libraries():
+    command = (
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py',
+        'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+    )
+    results = json.loads(python(FLOPS, *command, '--shape', 64, '--json').stdout)['results']
+    millions = [round(result['params'] / 1e6, 2) for result in results]
+    assert millions == [37.97, 60.24, 25.56]
+
+
 def test_an_uncounted_operator_is_an_error(tmp_path):
     (tmp_path / 'odd_network.py').write_text(
         'import torch\n'
@@ -82,7 +93,9 @@ def test_wrong_input_to_get_flops(tmp_path):
         (('--backbone', 'mmfreq.GFNet', '--arch', 'hs'), "no arch 'hs'; did you mean"),
         (('--backbone', 'mmpretrain.EfficientFormer', '--shape', 8), '8 x 8 pixels'),
         ((tmp_path / 'empty.py',), 'has no model with a backbone'),
-        (('no/such.py',), "No such file or directory: 'no/such.py'"),
+        (('no/such.py',), 'there is no config no/such.py'),
+        (('mmdet::no/such.py',), 'there is no config mmdet::no/such.py'),
+        (('mmsome::no/such.py',), 'configs are in mmdet, mmseg and mmpretrain'),
         (('--backbone', 'gfnet-h-s', '--shape', 0), '--shape takes'),
         ((), 'name configs or a backbone'),
         ((SSD, '--arch', 's'), '--arch is for --backbone'),

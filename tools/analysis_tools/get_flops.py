@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from tabulate import tabulate
 from torch import nn
 from tqdm import tqdm
@@ -25,6 +25,7 @@ from mmfreq.analysis.networks import (
     build_backbone,
     build_model,
     default_shape,
+    read_model_config,
 )
 from mmfreq.analysis.operator_costs import CONVENTIONS
 
@@ -42,7 +43,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('configs', nargs='*', metavar='CONFIG', help='config files')
+    parser.add_argument(
+        'configs',
+        nargs='*',
+        metavar='CONFIG',
+        help='config files, also of a library: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    )
     parser.add_argument(
         '--backbone',
         nargs='+',
@@ -102,7 +108,7 @@ def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, tuple[i
         name = f'{backbone} {args.arch}' if args.arch else backbone
         yield name, build_backbone(backbone_config(backbone, args.arch)), (224, 224)
     for path in tqdm(args.configs, disable=few or not args.configs, unit='config'):
-        config = Config.fromfile(path)
+        config = read_model_config(path)
         config.merge_from_dict(args.cfg_options)
         yield path, WholeNetwork(build_model(config)), default_shape(config)
 

@@ -156,7 +156,10 @@ def backbone_table(zoo: Zoo) -> str:
                 ', '.join(str(result['value']) for result in zoo.results_of(name)),
             )
         )
-    header = ('type', 'arch or depth', 'width', 'blocks', 'parameters', 'FLOPs', 'ImageNet top-1')
+    header = (
+        *('type', 'arch or depth', 'width', 'blocks', 'parameters (measured)', 'FLOPs (measured)'),
+        'ImageNet top-1 (published)',
+    )
     sources = sorted(
         {result['source'] for result in zoo.facts['results'] if result['metric'] == 'top-1'}
     )
@@ -196,7 +199,10 @@ def config_table(zoo: Zoo) -> str:
                 published,
             )
         )
-    header = ('config', 'image', 'parameters', 'FLOPs', 'published for the original')
+    header = (
+        *('config', 'image', 'parameters (measured)', 'FLOPs (measured)'),
+        'published for the original',
+    )
     return (
         f'{_table(lines, header)}\n\n'
         f'Parameters and FLOPs (multiply-adds of one image): {zoo.note("configs")}.\n'

@@ -1,12 +1,14 @@
 """Measure what the zoo shows as measured by us, and note how.
 
 Runs commands of this repository and keeps what they print or write in tools/zoo/measured, with the
-command, the date, the machine and the data in provenance.yml. Then run tools/zoo/generate.py.
+command, the date, the machine and the data in provenance.yml; figures against resolution go to
+docs/images. Then run tools/zoo/generate.py.
 """
 
 import argparse
 import csv
 import shlex
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -24,7 +26,7 @@ SPEED_MODELS = 'gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t'
 EXAMPLE = """\
 example:
   python tools/zoo/measure.py backbones configs    (after a change of a network or a config)
-  python tools/zoo/measure.py                      (all, about 20 minutes on two cores)"""
+  python tools/zoo/measure.py                      (all, about 35 minutes on two cores)"""
 
 
 def measurements() -> dict[str, tuple[str, str]]:
@@ -51,11 +53,16 @@ def measure(name: str) -> None:
     """Run a measurement and note how it was done."""
     command, data = measurements()[name]
     print(f'$ python {command}'[:200], file=sys.stderr)
+    written = Path('work_dirs', name, 'results.csv')  # of a benchmark
+    written.unlink(missing_ok=True)
     shell = ['bash', '-c', f'{shlex.quote(sys.executable)} {command}']
     text = subprocess.run(shell, stdout=subprocess.PIPE, text=True, check=True).stdout
     machine = 'any'
     if '--report' in command:
-        text = Path('work_dirs', name, 'results.csv').read_text()
+        text = written.read_text()
+        if name == 'resolution':
+            for figure in written.parent.glob('*.png'):
+                shutil.copy(figure, 'docs/images')
         machine = next(csv.DictReader(text.splitlines()))['machine']
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f'{name}.csv').write_text(text)

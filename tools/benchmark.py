@@ -24,9 +24,9 @@ from mmfreq.analysis.networks import PEERS, backbone_config, read_model_config
 from mmfreq.analysis.report import write_report
 from mmfreq.analysis.results import ResultFile
 from mmfreq.analysis.workloads import MODES, VARIANTS
+from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = f"""\
-examples:
   python tools/benchmark.py gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t \\
       --report work_dirs/speed
   python tools/benchmark.py configs/fpn_dfformer_s18_ade20k.py --modes training --sizes 512 \\
@@ -45,9 +45,7 @@ LARGEST_ON_CPU = 1024
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
         'models',
         nargs='*',
@@ -186,11 +184,9 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     out = args.out or str(Path(args.report or 'work_dirs') / 'results.csv')
-    try:
+    with errors_as_messages():
         groups = plan(args)
         results = ResultFile(out, {describe(group[0].device) for group in groups})
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
     try:
         run(args, groups, results)
     except KeyboardInterrupt:

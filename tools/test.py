@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmfreq.engine import run_configs
-from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
+from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
 
 EXAMPLE = """\
@@ -16,7 +16,7 @@ EXAMPLE = """\
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, EXAMPLE)
+    parser = make_run_parser(__doc__, EXAMPLE)
     parser.add_argument('checkpoint', help='checkpoint of the whole model')
     parser.add_argument(
         '--out',

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmfreq.engine import run_configs
-from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
+from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
 
 EXAMPLE = """\
@@ -19,7 +19,7 @@ EXAMPLE = """\
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, EXAMPLE)
+    parser = make_run_parser(__doc__, EXAMPLE)
     parser.add_argument(
         '--resume',
         nargs='?',

@@ -12,9 +12,7 @@ from mmfreq.analysis.flops import count_cost, count_params
 from mmfreq.analysis.networks import WholeNetwork, build_model
 from mmfreq.analysis.operator_costs import CONVENTIONS
 
-__all__ = ['PUBLISHED', 'Comparison', 'build_published', 'compare', 'read_published']
-
-PUBLISHED = Path('tools/zoo/published.yml')
+__all__ = ['Comparison', 'build_published', 'compare', 'read_published']
 
 
 class Comparison(NamedTuple):
@@ -52,9 +50,9 @@ class Comparison(NamedTuple):
         return ours / min(max(ours, value - half), value + half) - 1
 
 
-def read_published(path: Path = PUBLISHED) -> dict[str, Any]:
-    """Read the file of published facts."""
-    return yaml.safe_load(path.read_text())
+def read_published() -> dict[str, Any]:
+    """Read ``published.yml``, facts that others published, each with its source."""
+    return yaml.safe_load(Path(__file__).with_name('published.yml').read_text())
 
 
 def build_published(row: dict[str, Any]) -> nn.Module:

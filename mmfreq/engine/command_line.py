@@ -1,8 +1,9 @@
-"""What the command lines of training and testing share."""
+"""What command lines share: parsers, and errors that end in one message."""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
@@ -11,40 +12,79 @@ from mmfreq.engine.launch import LAUNCHERS, finish_distributed
 from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
 from mmfreq.utils.checkpoint import CheckpointError
 
-__all__ = ['make_parser', 'read_config_of', 'run_or_exit']
+__all__ = [
+    'add_config_options',
+    'errors_as_messages',
+    'make_parser',
+    'make_run_parser',
+    'read_config_of',
+    'run_or_exit',
+]
 
 
-def make_parser(description: str, example: str) -> argparse.ArgumentParser:
-    """Parser with the options that every run has.
+def make_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Parser that shows the text of a tool and examples as they are written.
 
     Args:
-        description (str): What the tool does.
-        example (str): Example calls, one or more lines.
+        description (str, optional): What the tool does, usually its docstring.
+        examples (str): Example calls, one or more lines.
 
     Returns:
-        argparse.ArgumentParser: Parser to which a tool adds its own options.
+        argparse.ArgumentParser: Parser to which a tool adds its options.
     """
-    parser = argparse.ArgumentParser(
+    return argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f'example:\n{example}',
+        epilog=f'examples:\n{examples}',
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of the run; default work_dirs/<config>')
-    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
+        default={},
         metavar='KEY=VALUE',
         help='values in place of those of the config, by dotted key',
     )
+
+
+def make_run_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Parser with the options that every run has.
+
+    Args:
+        description (str, optional): What the tool does.
+        examples (str): Example calls, one or more lines.
+
+    Returns:
+        argparse.ArgumentParser: Parser to which a tool adds its own options.
+    """
+    parser = make_parser(description, examples)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of the run; default work_dirs/<config>')
+    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    add_config_options(parser)
     return parser
 
 
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """End the process with one message where the user's input is wrong."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, ConnectionError) as error:
+        sys.exit(f'error: {error}')
+
+
 def read_config_of(args: argparse.Namespace) -> Config:
-    """Read the config that a command line names, with the options of :func:`make_parser`.
+    """Read the config that a command line names, with the options of :func:`make_run_parser`.
 
     Args:
         args (argparse.Namespace): Parsed command line.
@@ -66,10 +106,8 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
         prepare (Callable): Builds the runner.
         action (str): ``'train'`` or ``'test'``.
     """
-    try:
+    with errors_as_messages():
         runner = prepare()
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
-        sys.exit(f'error: {error}')
     try:
         getattr(runner, action)()
     except CheckpointError as error:  # MMEngine loads pretrained weights when a run starts

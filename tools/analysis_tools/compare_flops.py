@@ -1,6 +1,5 @@
 """Count the models whose parameters and operations were published, and print both side by side."""
 
-import argparse
 import contextlib
 import csv
 import sys
@@ -9,9 +8,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from mmfreq.analysis.published import compare, read_published
+from mmfreq.engine.command_line import make_parser
 
 EXAMPLE = """\
-example:
   python tools/analysis_tools/compare_flops.py"""
 
 HEADER = (
@@ -22,9 +21,7 @@ HEADER = (
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('--csv', action='store_true', help='print comma-separated values')
     args = parser.parse_args()
     rows = []

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from mmengine.config import DictAction
 from tabulate import tabulate
 from torch import nn
 from tqdm import tqdm
@@ -28,9 +27,9 @@ from mmfreq.analysis.networks import (
     read_model_config,
 )
 from mmfreq.analysis.operator_costs import CONVENTIONS
+from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 
 EXAMPLE = """\
-examples:
   python tools/analysis_tools/get_flops.py configs/upernet_gfnet_h_s_ade20k.py --shape 512 2048
   python tools/analysis_tools/get_flops.py --backbone mmfreq.GFNet --arch h-s \\
       --shape 224 --shape 512
@@ -40,9 +39,7 @@ examples:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
         'configs',
         nargs='*',
@@ -82,14 +79,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='list operators without a known cost instead of failing',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='values in place of those of the configs, by dotted key',
-    )
+    add_config_options(parser)
     args = parser.parse_args()
     if bool(args.configs) == bool(args.backbone):
         parser.error('name configs or a backbone with --backbone')
@@ -182,11 +172,9 @@ def show(results: list[dict[str, Any]], layout: str | None) -> None:
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # libraries print when they are imported
-            results = measure(args)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
+    # Libraries print when they are imported.
+    with errors_as_messages(), contextlib.redirect_stdout(sys.stderr):
+        results = measure(args)
     show(results, args.format)
     uncounted = {
         f'{name} in {result["model"]} ({count} times)'

@@ -7,17 +7,16 @@ of its SHA-256, which torch.hub checks when it downloads the file.
 
 import argparse
 import hashlib
-import sys
 from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
 
+from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.models.pretrained import Coverage, load_pretrained
 from mmfreq.registry import MODELS
 
 EXAMPLE = """\
-examples:
   python tools/model_converters/convert_checkpoint.py mmfreq.DFFormer dfformer_s18.pth converted \\
       --options arch=s18 img_size=512
   python tools/model_converters/convert_checkpoint.py mmfreq.FDResNet torchvision://resnet50 \\
@@ -26,9 +25,7 @@ examples:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('backbone', help='type of the backbone, e.g. mmfreq.DFFormer')
     parser.add_argument('source', help='path or address of the checkpoint')
     parser.add_argument('out_dir', help='folder for the converted file')
@@ -77,10 +74,8 @@ def convert(backbone: str, source: str, out_dir: str, options: dict) -> tuple[Pa
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    try:
+    with errors_as_messages():
         path, coverage = convert(args.backbone, args.source, args.out_dir, args.options)
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
-        sys.exit(f'error: {error}')
     for name in coverage.loaded:
         print(f'{"resized" if name in coverage.resized else "loaded":8} {name}')
     for status in ('dropped', 'missing'):

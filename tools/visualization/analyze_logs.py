@@ -9,8 +9,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from mmfreq.engine.command_line import errors_as_messages, make_parser
+
 EXAMPLE = """\
-examples:
   python tools/visualization/analyze_logs.py work_dirs/a work_dirs/b --keys loss mIoU
   python tools/visualization/analyze_logs.py work_dirs/retinanet --keys 'loss.*' coco/bbox_mAP lr"""
 
@@ -19,9 +20,7 @@ Series = tuple[list[float], list[float]]
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('work_dirs', nargs='+', help='folders of runs, or scalars.json files')
     parser.add_argument(
         '--keys',
@@ -102,11 +101,9 @@ def draw(runs: dict[str, dict[str, Series]], patterns: list[str]) -> Figure:
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    try:
-        runs = {Path(path).name: read_run(Path(path)) for path in args.work_dirs}
+    with errors_as_messages():
+        runs = {path: read_run(Path(path)) for path in args.work_dirs}
         figure = draw(runs, args.keys)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=110)
     print(args.out)

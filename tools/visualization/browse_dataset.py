@@ -1,39 +1,30 @@
 """Draw images of a data set as a training sees them: augmented, with their annotations."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import DATASETS, VISUALIZERS, init_default_scope
 from tqdm import tqdm
 
+from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.run_configs import read_config
 
 EXAMPLE = """\
-example:
   python tools/visualization/browse_dataset.py configs/fpn_dfformer_s18_ade20k.py --number 8 \\
       --data-root data/ade/ADEChallengeData2016"""
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('config', help='config file')
     parser.add_argument('--data-root', help="folder of the data set in place of the config's")
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train')
     parser.add_argument('--number', type=int, default=16, help='of images (default: 16)')
     parser.add_argument('--out-dir', default='work_dirs/browse', help='default: work_dirs/browse')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='values in place of those of the config, by dotted key',
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 
@@ -77,11 +68,9 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     folder = Path(args.out_dir)
-    try:
+    with errors_as_messages():
         cfg = read_config(args.config, args.cfg_options, None, args.data_root)
         number = browse(cfg, args.split, args.number, folder)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
     print(f'{number} pictures in {folder}')
 
 

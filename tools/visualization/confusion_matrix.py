@@ -5,7 +5,7 @@ import argparse
 from mmengine.runner import Runner
 
 from mmfreq.engine import run_configs
-from mmfreq.engine.command_line import make_parser, read_config_of, run_or_exit
+from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
 
 EXAMPLE = """\
@@ -15,7 +15,7 @@ EXAMPLE = """\
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, EXAMPLE)
+    parser = make_run_parser(__doc__, EXAMPLE)
     parser.add_argument('checkpoint', help='checkpoint of the whole model')
     parser.add_argument(
         '--out',

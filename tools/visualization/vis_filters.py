@@ -18,10 +18,10 @@ from torch import nn
 from mmfreq.analysis import pictures
 from mmfreq.analysis.filters import gains_for, masks_for, stored_filters
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
+from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.models.mixers import GlobalFilter
 
 EXAMPLE = """\
-examples:
   python tools/visualization/vis_filters.py gfnet-h-ti --checkpoint gfnet-h-ti.pth
   python tools/visualization/vis_filters.py configs/fpn_dfformer_s18_ade20k.py \\
       --checkpoint work_dirs/fpn_dfformer_s18_ade20k/iter_40000.pth --images a.jpg b.jpg"""
@@ -29,9 +29,7 @@ examples:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('model', help='a backbone by name, or a config')
     parser.add_argument(
         '--checkpoint', metavar='PATH', help='weights, of a release or a training (default: fresh)'
@@ -86,7 +84,7 @@ def main() -> None:
     args = parse_args()
     folder = Path(args.out_dir)
     count = 0
-    try:
+    with errors_as_messages():
         backbone = open_backbone(args.model, args.checkpoint, args.size)
         weights = Path(args.checkpoint).name if args.checkpoint else 'fresh weights'
         title = f'{Path(args.model).stem}, {weights}'
@@ -96,8 +94,6 @@ def main() -> None:
             plt.close(figure)
             count += 1
             print(folder / f'{name}.png', flush=True)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
     if not count:
         sys.exit(f'error: {args.model} has no filters to draw; some need --images')
 

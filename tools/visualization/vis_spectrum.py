@@ -1,7 +1,6 @@
 """Fourier analysis of feature maps over depth, and effective receptive fields, side by side."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,9 +9,9 @@ from tqdm import tqdm
 from mmfreq.analysis.fourier import amplitude_over_depth, effective_receptive_field
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
 from mmfreq.analysis.pictures import draw_amplitudes, draw_fields
+from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = """\
-examples:
   python tools/visualization/vis_spectrum.py gfnet-h-ti convnext-t swin-t --images a.jpg b.jpg
   python tools/visualization/vis_spectrum.py gfnet-h-ti configs/fpn_dfformer_s18_ade20k.py \\
       --checkpoints gfnet-h-ti.pth iter_40000.pth --images a.jpg"""
@@ -20,9 +19,7 @@ examples:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('models', nargs='+', metavar='MODEL', help='backbones by name, and configs')
     parser.add_argument(
         '--checkpoints',
@@ -43,7 +40,7 @@ def main() -> None:
     args = parse_args()
     checkpoints = args.checkpoints or ['none'] * len(args.models)
     curves, fields = {}, {}
-    try:
+    with errors_as_messages():
         if len(checkpoints) != len(args.models):
             raise ValueError(
                 f'--checkpoints needs {len(args.models)} files, got {len(checkpoints)}'
@@ -57,8 +54,6 @@ def main() -> None:
             name = f'{Path(model).stem}\n{Path(path).name if path else "fresh weights"}'
             curves[name] = amplitude_over_depth(backbone, inputs)
             fields[name] = effective_receptive_field(backbone, inputs)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
     folder = Path(args.out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     for file, figure in (

@@ -1,11 +1,10 @@
 """Write the model zoo: metafiles, model-index.yml, and the tables of README and docs.
 
 Everything comes from the configs, from what tools/zoo/measure.py measured, and from the published
-facts in tools/zoo/published.yml. Tables stand between the lines `<!-- zoo: NAME -->` and
+facts in mmfreq/analysis/published.yml. Tables stand between the lines `<!-- zoo: NAME -->` and
 `<!-- end of zoo -->`; what is around them is left as it is.
 """
 
-import argparse
 import csv
 import re
 import sys
@@ -19,10 +18,10 @@ from tabulate import tabulate
 
 from mmfreq.analysis.networks import PEERS, backbone_names
 from mmfreq.analysis.published import read_published
+from mmfreq.engine.command_line import make_parser
 from mmfreq.registry import MODELS
 
 EXAMPLE = """\
-example:
   python tools/zoo/generate.py
   python tools/zoo/generate.py --check    (changes nothing, fails if something is out of date)"""
 
@@ -302,9 +301,7 @@ def generate() -> dict[Path, str]:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('--check', action='store_true', help='only say what is out of date')
     args = parser.parse_args()
     stale = []

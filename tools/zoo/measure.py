@@ -5,7 +5,6 @@ command, the date, the machine and the data in provenance.yml; figures against r
 docs/images. Then run tools/zoo/generate.py.
 """
 
-import argparse
 import csv
 import shlex
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from mmfreq.analysis.networks import backbone_names
+from mmfreq.engine.command_line import make_parser
 
 FOLDER = Path(__file__).parent / 'measured'
 NO_DATA = 'none; counts do not depend on what an image shows'
@@ -24,7 +24,6 @@ RANDOM = 'random images, random weights'
 SPEED_MODELS = 'gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t'
 
 EXAMPLE = """\
-example:
   python tools/zoo/measure.py backbones configs    (after a change of a network or a config)
   python tools/zoo/measure.py                      (all, about 35 minutes on two cores)"""
 
@@ -76,9 +75,7 @@ def measure(name: str) -> None:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('names', nargs='*', metavar='NAME', help=', '.join(measurements()))
     args = parser.parse_args()
     unknown = set(args.names) - set(measurements())

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from mmfreq.analysis.flops import count_cost, count_params
 from mmfreq.analysis.networks import WholeNetwork
 from mmfreq.analysis.operator_costs import CONVENTIONS
+from mmfreq.analysis.workloads import data_samples
 from mmfreq.registry import MODELS
 
 CONFIGS = sorted(Path('configs').glob('*.py'))
@@ -58,18 +59,8 @@ def model(cfg):
 
 
 def segmentation_batch():
-    from mmengine.structures import PixelData
-    from mmseg.structures import SegDataSample
-
-    samples = []
-    for _ in range(2):
-        sample = SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 150, (1, SIZE, SIZE))))
-        sample.set_metainfo(
-            dict(ori_shape=(SIZE, SIZE), img_shape=(SIZE, SIZE), pad_shape=(SIZE, SIZE))
-        )
-        samples.append(sample)
-    images = [torch.randint(0, 256, (3, SIZE, SIZE), dtype=torch.uint8) for _ in samples]
-    return dict(inputs=images, data_samples=samples)
+    images = [torch.randint(0, 256, (3, SIZE, SIZE), dtype=torch.uint8) for _ in range(2)]
+    return dict(inputs=images, data_samples=data_samples('mmseg', 2, (SIZE, SIZE)))
 
 
 def detection_batch(cfg):

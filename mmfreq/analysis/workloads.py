@@ -100,30 +100,27 @@ class Workload:
         return torch.autocast(self.device.type, dtype)
 
 
-def data_samples(
-    scope: str, batch_size: int, shape: tuple[int, int], with_masks: bool = True
-) -> list[Any]:
+def data_samples(scope: str, batch_size: int, shape: tuple[int, int]) -> list[Any]:
     """Annotations of made-up images.
 
     Args:
         scope (str): ``'mmseg'``, ``'mmdet'`` or ``'mmpretrain'``.
         batch_size (int): Number of images.
         shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
-        with_masks (bool): Also masks for detectors. Defaults to True.
 
     Returns:
-        list: One data sample per image: a random label per pixel, boxes of 80 classes, or a class.
+        list: One data sample per image: a label per pixel, boxes and masks of 80 classes, or a
+        class.
     """
     sizes = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, batch_input_shape=shape)
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
         shapes = [[3, *shape]] * batch_size
-        made_up = demo_mm_inputs(batch_size, shapes, num_classes=80, with_mask=with_masks)
+        made_up = demo_mm_inputs(batch_size, shapes, num_classes=80, with_mask=True)
         for sample in made_up['data_samples']:
             sample.set_metainfo(sizes)
         return made_up['data_samples']
-
     if scope == 'mmpretrain':
         from mmpretrain.structures import DataSample
 

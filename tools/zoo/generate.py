@@ -136,19 +136,21 @@ def config_entry(zoo: Zoo, path: Path, collection: str) -> dict[str, Any]:
 def backbone_table(zoo: Zoo) -> str:
     """Backbones with their costs and published accuracies."""
     lines = []
-    for name, config in backbone_names().items():
-        if name in PEERS:
-            continue
+    ours = {name: config for name, config in backbone_names().items() if name not in PEERS}
+    for name, config in sorted(ours.items(), key=lambda item: item[1]['type']):
         cost = zoo.backbone_costs[name]
         network = MODELS.get(config['type'])
         choice = config.get('arch', config.get('depth'))
         settings = network.arch_settings[choice]
-        depths = settings['depths'] if isinstance(settings, dict) else settings
+        widths, depths = ('as ResNet',), settings
+        if isinstance(settings, dict):
+            built = sum(depth > 0 for depth in settings['depths'])  # AFFNet's last is a convolution
+            widths, depths = settings['embed_dims'][:built], settings['depths'][:built]
         lines.append(
             (
                 f'`{config["type"]}`',
                 f'`{choice}`',
-                _joined(settings['embed_dims']) if isinstance(settings, dict) else 'as ResNet',
+                _joined(widths),
                 _joined(depths),
                 f'{int(cost["params"]) / 1e6:.1f} M',
                 f'{int(cost["flops"]) / 1e9:.2f} G',

@@ -185,16 +185,10 @@ def test_page_in_a_browser(rows, tmp_path):
       document.title = JSON.stringify(found);
     })</script>"""
     alone.write_text(text.replace('</body>', f'{probe}</body>'))
-    command = [
-        browser,
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--dump-dom',
-        f'file://{alone}',
-    ]
-    offline = ['--proxy-server=127.0.0.1:9', f'--user-data-dir={tmp_path}/profile']
-    done = subprocess.run([*command, *offline], capture_output=True, text=True, timeout=120)
+    options = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage')
+    offline = ('--proxy-server=127.0.0.1:9', f'--user-data-dir={tmp_path}/profile')
+    command = [browser, *options, *offline, '--dump-dom', f'file://{alone}']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     title = re.search('<title>(.*?)</title>', done.stdout)[1]
     assert '"images":[true,true]' in title
     assert '"before":"slow&lt;&amp;&gt;;slow' in title

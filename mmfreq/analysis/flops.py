@@ -68,8 +68,15 @@ def count_cost(network: nn.Module, images: Tensor, convention: Convention) -> Co
     analysis.tracer_warnings('none')
     analysis.clear_op_handles()  # fvcore's own, some of which guess
     analysis.set_op_handle(**operator_costs(convention))
-    with torch.enable_grad():  # resized filters are cached without gradients only
-        operators = analysis.by_operator()
+    trained = [param for param in network.parameters() if param.requires_grad]
+    try:
+        for param in trained:
+            param.requires_grad_(False)  # saves the memory of a backward pass
+        with torch.enable_grad():  # resized filters are cached without gradients only
+            operators = analysis.by_operator()
+    finally:
+        for param in trained:
+            param.requires_grad_(True)
     by_module = analysis.by_module()
     unsupported = analysis.unsupported_ops()
     return Cost(

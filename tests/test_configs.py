@@ -102,7 +102,7 @@ def params_in_zoo():
 
 
 def test_parameters_are_those_of_the_zoo(cfg, model, params_in_zoo):
-    assert count_params(model) == params_in_zoo[str(Path(cfg.filename).relative_to(Path.cwd()))]
+    assert count_params(model) == params_in_zoo[f'configs/{Path(cfg.filename).name}']
 
 
 def test_every_operator_has_a_known_cost(model):

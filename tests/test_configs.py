@@ -1,6 +1,7 @@
 """Every config is built as it is and takes one training step and one prediction."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,9 @@ def test_parameters_are_those_of_the_zoo(cfg, model, params_in_zoo):
     assert count_params(model) == params_in_zoo[f'configs/{Path(cfg.filename).name}']
 
 
-def test_every_operator_has_a_known_cost(model):
+def test_every_operator_has_a_known_cost(cfg, model):
+    if not re.search('h_ti|gfnet_s|s18|affnet_et|dsm_s|fdconv', cfg.filename):
+        pytest.skip('has the operators of a smaller one')
     cost = count_cost(WholeNetwork(model), torch.zeros(1, 3, SIZE, SIZE), CONVENTIONS['paper'])
     assert not cost.uncounted
     assert cost.flops > cost.parts['backbone'].flops > 0

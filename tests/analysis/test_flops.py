@@ -172,7 +172,14 @@ def test_unknown_operators_are_named():
     assert cost.uncounted == {'prim::PythonOp.Unknown': 1, 'aten::linalg_inv': 1}
 
 
-@pytest.mark.parametrize('row', read_published()['costs'], ids=lambda row: row['name'])
+LARGE = ('HorNet-T-GF + UPerNet', 'FDConv-R50 + Mask R-CNN')
+ROWS = [
+    pytest.param(row, id=row['name'], marks=[pytest.mark.slow] * (row['name'] in LARGE))
+    for row in read_published()['costs']
+]
+
+
+@pytest.mark.parametrize('row', ROWS)
 def test_published(row):
     """Within 3 % of what was published, or of a number that would be printed like it.
 

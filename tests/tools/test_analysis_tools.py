@@ -3,7 +3,7 @@
 import csv
 import json
 
-from process import python, refusal
+from process import here, python, refusal
 
 from mmfreq.analysis.networks import backbone_names
 
@@ -19,7 +19,7 @@ def test_json_is_one_object_on_stdout():
     assert result['params'] == sum(part['params'] for part in result['parts'].values())
     assert set(result['parts']) == {'backbone', 'neck', 'bbox_head'}
     assert result['unit'] == 'multiply-adds'
-    exact = json.loads(python(FLOPS, SSD, '--shape', 64, 96, '--json', '--convention=exact').stdout)
+    exact = json.loads(here(FLOPS, SSD, '--shape', 64, 96, '--json', '--convention=exact'))
     assert exact['unit'] == 'real operations'
     assert 1.9 * result['flops'] < exact['flops'] < 2.5 * result['flops']
 
@@ -37,15 +37,15 @@ def test_several_shapes_in_each_format():
         65,
         97,
     )
-    results = json.loads(python(*command, '--json').stdout)['results']
+    results = json.loads(here(*command, '--json'))['results']
     assert [result['shape'] for result in results] == [[64, 64], [65, 97]]
-    rows = list(csv.DictReader(python(*command, '--csv').stdout.splitlines()))
+    rows = list(csv.DictReader(here(*command, '--csv').splitlines()))
     assert {row['height x width'] for row in rows} == {'64 x 64', '65 x 97'}
     totals = [int(row['flops']) for row in rows if row['part'] == 'all']
     assert totals == [result['flops'] for result in results]
-    lines = python(*command, '--markdown').stdout.splitlines()
+    lines = here(*command, '--markdown').splitlines()
     assert lines[0].startswith('| model') and set(lines[1]) == {'|', '-'}
-    text = python(*command).stdout
+    text = here(*command)
     assert f'{totals[0] / 1e9:.3f} G' in text
     assert 'N log2 N' in text
 
@@ -56,7 +56,7 @@ def test_models_of_the_libraries():
         'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py',
         'mmpretrain::resnet/resnet50_8xb32_in1k.py',
     )
-    results = json.loads(python(FLOPS, *command, '--shape', 64, '--json').stdout)['results']
+    results = json.loads(here(FLOPS, *command, '--shape', 64, '--json'))['results']
     millions = [round(result['params'] / 1e6, 2) for result in results]
     assert millions == [37.97, 60.24, 25.56]
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from process import ADE, COCO, SMALL_ADE, SMALL_COCO, output, python, refusal
+from process import ADE, COCO, SMALL_ADE, SMALL_COCO, here, output, python, refusal
 
 TOOLS = 'tools/visualization'
 
@@ -31,9 +31,9 @@ def images(mini_data):
 )
 def test_filters(model, expected, images, tmp_path):
     options = ('--images', *images, '--size', 64, '--channels', 1, '--out-dir', tmp_path)
-    done = python(f'{TOOLS}/vis_filters.py', model, *options)
+    output = here(f'{TOOLS}/vis_filters.py', model, *options)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
-    assert all(is_picture(path) and str(path) in done.stdout for path in tmp_path.iterdir())
+    assert all(is_picture(path) and str(path) in output for path in tmp_path.iterdir())
 
 
 def test_filters_of_a_training(segmentor, tmp_path):
@@ -45,7 +45,7 @@ def test_filters_of_a_training(segmentor, tmp_path):
 
 def test_spectrum(images, tmp_path):
     models = ('gfnet-h-ti', 'convnext-t')
-    python(
+    here(
         *(f'{TOOLS}/vis_spectrum.py', *models, '--images', *images),
         *('--size', 64, '--out-dir', tmp_path),
     )
@@ -73,16 +73,16 @@ def test_curves(segmentor, tmp_path):
     work_dir, _, _ = segmentor
     out = tmp_path / 'c.png'
     command = (f'{TOOLS}/analyze_logs.py', work_dir, work_dir, '--out', out, '--keys')
-    python(*command, 'loss', '.*mIoU')
+    here(*command, 'loss', '.*mIoU')
     assert is_picture(out)
     assert 'no log has nothing; there are' in refusal(*command, 'nothing')
     assert f'{tmp_path} has no log' in refusal(f'{TOOLS}/analyze_logs.py', tmp_path)
 
 
 def test_print_config():
-    done = python(f'{TOOLS}/print_config.py', ADE, '--cfg-options', 'train_dataloader.batch_size=3')
-    assert 'batch_size=3' in done.stdout and "type='mmfreq.GFNet'" in done.stdout
-    assert '_base_' not in done.stdout
+    text = here(f'{TOOLS}/print_config.py', ADE, '--cfg-options', 'train_dataloader.batch_size=3')
+    assert 'batch_size=3' in text and "type='mmfreq.GFNet'" in text
+    assert '_base_' not in text
 
 
 @pytest.mark.parametrize('task', ['segmentor', 'detector'])

@@ -36,7 +36,7 @@ def recount(network, row):
 
 
 # All are recounted by tools/zoo/measure.py backbones.
-LARGE = r'.*-(b|h-b|m36|b36|base|101|152)'
+LARGE = r'.*-(b|h-b|m36|b36|base|101|152)|(swin|convnext)-s'
 SMALL = [name for name in backbone_names() if not re.fullmatch(LARGE, name)]
 
 

@@ -9,7 +9,6 @@ the machine down slows all of them, and a ratio is the median over turns.
 import os
 import resource
 import signal
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
@@ -17,13 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from mmfreq.analysis.workloads import Workload
 
 __all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
 
-MIN_ROUND = 0.2  # seconds; quick steps are repeated within a turn
+MIN_TURN = 0.2  # seconds; quick steps are repeated within a turn
 OUT_OF_MEMORY = 'out of memory'
 DONE = ('ok', OUT_OF_MEMORY)
 PROCESSES = get_context('forkserver')  # a fork of a process that runs torch may hang
@@ -101,13 +101,12 @@ class _Worker:
     def __init__(self, case: Case, warmup: int) -> None:
         self.case = case
         self.turns: list[list[float]] = []
-        self.facts: dict[str, Any] = {}
         self._connection, child = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=_serve, args=(child, case, warmup), daemon=True)
         self._process.start()
         child.close()
-        self.status = 'ok'
-        self.facts = self._ask() or {}
+        self.status = ''
+        self.facts: dict[str, Any] = self._ask() or {}
 
     def take_turn(self) -> None:
         if self.status == 'ok':
@@ -130,7 +129,7 @@ class _Worker:
         row.update(turns=len(speeds))
         row['img_per_s'], row['spread'] = _centre_and_spread(speeds)
         for percent in (50, 90, 99):
-            row[f'ms_p{percent}'] = 1e3 * _percentile(steps, percent)
+            row[f'ms_p{percent}'] = 1e3 * float(np.percentile(steps, percent))
         if reference.status == 'ok':
             ratios = [a / b for a, b in zip(speeds, reference.speeds(), strict=True)]
             row['reference'] = reference.case.model
@@ -195,7 +194,7 @@ class _Stopwatch:
             growth = _read_bytes('/proc/self/status', 'VmHWM') - before
             memory = growth + self.workload.size
         self.facts = dict(params=self.workload.params, memory_mib=memory / 2**20)
-        self.steps_per_turn = max(1, round(MIN_ROUND / self._time_step()))
+        self.steps_per_turn = max(1, round(MIN_TURN / self._time_step()))
 
     def turn(self) -> list[float]:
         """Seconds of each of a few steps."""
@@ -239,13 +238,5 @@ def _describe(error: Exception) -> str:
 
 def _centre_and_spread(values: Sequence[float]) -> tuple[float, float]:
     """Median, and interquartile range divided by it."""
-    centre = statistics.median(values)
-    return centre, (_percentile(values, 75) - _percentile(values, 25)) / centre
-
-
-def _percentile(values: Sequence[float], percent: float) -> float:
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * percent / 100
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+    low, centre, high = np.percentile(values, (25, 50, 75)).tolist()
+    return centre, (high - low) / centre

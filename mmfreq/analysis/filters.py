@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmfreq.analysis.watching import watch
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, DynamicSpectrum
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.modulation import BandModulation
@@ -79,11 +80,11 @@ def masks_for(network: nn.Module, images: Tensor) -> list[Spectrum]:
         list[Spectrum]: For each layer the magnitude of the mask, mean over channels, per image.
     """
 
-    def mask(module: AdaptiveFilter, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def mask(module: AdaptiveFilter, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         full, rows, columns = centred_spectrum(module.mask(rfft2(x)), x.shape[-1])
         return full.abs().mean(1), rows, columns
 
-    found = _watch(network, images, AdaptiveFilter, mask)
+    found = watch(network, images, _of_kind(network, AdaptiveFilter), mask)
     return [Spectrum(name, *spectrum) for name, spectrum in found.items()]
 
 
@@ -98,29 +99,29 @@ def gains_for(network: nn.Module, images: Tensor) -> list[Gains]:
         list[Gains]: Coefficients of DFFormer's basis filters, gains of DSM's bands, means of
         FDConv's band maps: those that the network has.
     """
-    kinds: list[tuple[type[nn.Module], str, Callable[[Any, Tensor], Tensor], str]] = [
+    kinds: list[tuple[type[nn.Module], str, Callable[[Any, Tensor, Tensor], Tensor], str]] = [
         (
             DynamicFilter,
             'Coefficients of the basis filters, mean over channels',
-            lambda module, x: module.coefficients(x).mean(-1),
+            lambda module, x, _: module.coefficients(x).mean(-1),
             'filter {}',
         ),
         (
             DynamicSpectrum,
             'Gains of the bands, mean over channels',
-            lambda module, x: module.gains(x).mean(-1),
+            lambda module, x, _: module.gains(x).mean(-1),
             'band {}',
         ),
         (
             BandModulation,
             'Gains of the bands from high to low, mean over positions',
-            lambda module, x: module.gains(x).mean((-2, -1)),
+            lambda module, x, _: module.gains(x).mean((-2, -1)),
             'band {}',
         ),
     ]
     found = []
     for kind, title, compute, column in kinds:
-        outputs = _watch(network, images, kind, compute)
+        outputs = watch(network, images, _of_kind(network, kind), compute)
         if outputs:
             values = torch.stack(list(outputs.values()), dim=1)
             columns = [column.format(i) for i in range(values.shape[-1])]
@@ -128,33 +129,5 @@ def gains_for(network: nn.Module, images: Tensor) -> list[Gains]:
     return found
 
 
-def _watch(
-    network: nn.Module,
-    images: Tensor,
-    kind: type[nn.Module],
-    compute: Callable[[Any, Tensor], Any],
-) -> dict[str, Any]:
-    """Run a network once; results of ``compute(module, input)`` for each ``kind``, by its name."""
-    results: dict[str, Any] = {}
-
-    def hook(name: str) -> Callable[..., None]:
-        def call(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            results[name] = compute(module, inputs[0])
-
-        return call
-
-    hooks = [
-        module.register_forward_pre_hook(hook(name))
-        for name, module in network.named_modules()
-        if isinstance(module, kind)
-    ]
-    if not hooks:
-        return results
-    try:
-        with torch.no_grad():
-            network.eval()
-            network(images)
-    finally:
-        for handle in hooks:
-            handle.remove()
-    return results
+def _of_kind(network: nn.Module, kind: type[nn.Module]) -> dict[str, nn.Module]:
+    return {name: module for name, module in network.named_modules() if isinstance(module, kind)}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmfreq.analysis.watching import watch
 from mmfreq.ops.fft import rfft2
 
 __all__ = ['AmplitudeCurve', 'amplitude_over_depth', 'effective_receptive_field', 'field_side']
@@ -30,7 +31,6 @@ class AmplitudeCurve(NamedTuple):
     log_amplitude: Tensor
 
 
-@torch.no_grad()
 def amplitude_over_depth(backbone: nn.Module, images: Tensor) -> list[AmplitudeCurve]:
     """Relative log amplitude of feature maps by frequency, block by block.
 
@@ -49,29 +49,16 @@ def amplitude_over_depth(backbone: nn.Module, images: Tensor) -> list[AmplitudeC
         ValueError: If the images are not square, or the backbone has no blocks.
     """
     _check_square(images)
-    maps: list[tuple[str, Tensor]] = []
-
-    hooks = []
-    blocks: list[str] = []
+    blocks: dict[str, nn.Module] = {}
     for name, module in backbone.named_modules():
         nested = any(name.startswith(f'{block}.') for block in blocks)
         if BLOCK.search(type(module).__name__) and not nested:
-            blocks.append(name)
-            hooks.append(
-                module.register_forward_hook(
-                    lambda module, inputs, output, name=name: maps.append((name, _as_maps(output)))
-                )
-            )
+            blocks[name] = module
     if not blocks:
         raise ValueError(f'{type(backbone).__name__} has no blocks to look at')
-    try:
-        backbone.eval()
-        backbone(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    maps = watch(backbone, images, blocks, lambda module, x, output: _as_maps(output))
     curves = []
-    for i, (name, x) in enumerate(maps):
+    for i, (name, x) in enumerate(maps.items()):
         spectrum = rfft2(x).abs().mean((0, 1))
         count = x.shape[-1] // 2 + 1
         amplitude = spectrum.diagonal()[:count]  # rows 0 to N // 2 are the positive frequencies

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mmcv
 import numpy as np
@@ -14,6 +13,7 @@ from mmfreq.analysis.networks import (
     build_backbone,
     build_model,
     read_model_config,
+    set_image_size,
 )
 from mmfreq.models.pretrained import load_pretrained
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
@@ -40,15 +40,12 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
         FileNotFoundError: If a file is missing.
         ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
     """
-    if Path(model).suffix == '.py':
-        config = read_model_config(model)
-        _set_size(config.model.backbone, size)
-        backbone = build_model(config).backbone
-        assert isinstance(backbone, nn.Module)
-    else:
-        settings = dict(backbone_config(model))
-        _set_size(settings, size)
-        backbone = build_backbone(settings)
+    config = read_model_config(model) if Path(model).suffix == '.py' else None
+    settings = dict(backbone_config(model)) if config is None else config.model.backbone
+    if size is not None:
+        set_image_size(settings, size)
+    backbone = build_backbone(settings) if config is None else build_model(config).backbone
+    assert isinstance(backbone, nn.Module)
     if checkpoint is not None:
         if hasattr(backbone, 'adapt_checkpoint'):
             load_pretrained(backbone, checkpoint)  # type: ignore[arg-type]
@@ -61,11 +58,6 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
                     f'checkpoint {checkpoint} does not fit {model}: {error}'
                 ) from error
     return backbone
-
-
-def _set_size(settings: dict[str, Any], size: int | None) -> None:
-    if size is not None and settings['type'].startswith('mmfreq.'):
-        settings['img_size'] = size
 
 
 def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:

@@ -24,6 +24,7 @@ __all__ = [
     'build_model',
     'default_shape',
     'read_model_config',
+    'set_image_size',
 ]
 
 ALL_STAGES = (0, 1, 2, 3)
@@ -122,6 +123,17 @@ def build_backbone(config: dict[str, Any]) -> nn.Module:
     """
     torch.manual_seed(0)
     return _evaluating(MODELS.build(config))
+
+
+def set_image_size(settings: dict[str, Any], size: int | tuple[int, int]) -> None:
+    """Let filters be stored for a size; backbones of other libraries have no such choice.
+
+    Args:
+        settings (dict): Config of a backbone, changed in place.
+        size (int | tuple[int, int]): Image size in pixels.
+    """
+    if settings['type'].startswith('mmfreq.'):
+        settings['img_size'] = size
 
 
 def read_model_config(name: str) -> Config:

@@ -8,7 +8,7 @@ import yaml
 from mmengine.config import Config
 from torch import nn
 
-from mmfreq.analysis.flops import count_cost, count_params
+from mmfreq.analysis.flops import count_cost
 from mmfreq.analysis.networks import WholeNetwork, build_model
 from mmfreq.analysis.operator_costs import CONVENTIONS
 
@@ -92,7 +92,7 @@ def compare(row: dict[str, Any]) -> Comparison:
         row['source'],
         (height, width),
         row.get('params'),
-        count_params(network),
+        cost.params,
         row['flops'],
         cost.flops,
     )

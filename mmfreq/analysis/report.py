@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from mmfreq.check_env import STACK
 from mmfreq.version import __version__
 
 __all__ = ['curves', 'write_report']
@@ -21,7 +22,6 @@ QUANTITIES = {
     'throughput': ('img_per_s', 'Throughput (images per second)'),
     'memory': ('memory_mib', 'Peak memory (MiB)'),
 }
-STACK = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation')
 COLUMNS = {
     'model': 'model',
     'mode': 'mode',
@@ -157,12 +157,9 @@ def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
         ('Python', platform.python_version()),
         ('torch of the results', values('torch')),
     ]
-    for name in STACK[1:]:
-        try:
-            facts.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            continue
-    return facts
+    installed = {name: found.version for found in metadata.distributions() if (name := found.name)}
+    distributions = [name for _, *names, _ in STACK for name in names]
+    return facts + [(name, installed[name]) for name in distributions if name in installed]
 
 
 def _table_row(row: Row) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mmfreq.analysis.networks import (
     build_backbone,
     build_model,
     read_model_config,
+    set_image_size,
 )
 
 __all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples']
@@ -136,12 +137,10 @@ def _build(
     model: str, shape: tuple[int, int], batch_size: int
 ) -> tuple[nn.Module, list[Any] | None]:
     if Path(model).suffix != '.py':
-        config = backbone_config(model)
-        if config['type'].startswith('mmfreq.'):
-            config = {**config, 'img_size': shape}
-        return build_backbone(config), None
+        settings = dict(backbone_config(model))
+        set_image_size(settings, shape)
+        return build_backbone(settings), None
     config = read_model_config(model)
-    if config.model.backbone.type.startswith('mmfreq.'):
-        config.model.backbone.img_size = shape
+    set_image_size(config.model.backbone, shape)
     network = build_model(config)
     return network, data_samples(config.default_scope, batch_size, shape)

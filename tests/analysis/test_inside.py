@@ -53,7 +53,8 @@ def test_masks_and_gains():
             torch.testing.assert_close(gains.values.sum(-1), torch.ones(2, count))
         if name == 'fdresnet-18':  # a converted network starts as the plain one
             assert (gains.values == 1).all()
-        assert not any(module._forward_pre_hooks for module in network.modules())
+        for module in network.modules():
+            assert not module._forward_hooks and not module._forward_pre_hooks
     assert gains_for(build_backbone(backbone_config('gfnet-h-ti')), images) == []
 
 

@@ -93,11 +93,10 @@ def parse_args() -> argparse.Namespace:
 
 def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, tuple[int, int]]]:
     """Networks of the command line: name, network, and the image size it is usually given for."""
-    few = len(args.configs + args.backbone) < 2
-    for backbone in tqdm(args.backbone, disable=few or not args.backbone, unit='backbone'):
+    for backbone in tqdm(args.backbone, disable=len(args.backbone) < 2, unit='backbone'):
         name = f'{backbone} {args.arch}' if args.arch else backbone
         yield name, build_backbone(backbone_config(backbone, args.arch)), (224, 224)
-    for path in tqdm(args.configs, disable=few or not args.configs, unit='config'):
+    for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
         config = read_model_config(path)
         config.merge_from_dict(args.cfg_options)
         yield path, WholeNetwork(build_model(config)), default_shape(config)

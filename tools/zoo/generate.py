@@ -9,6 +9,7 @@ import csv
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,17 +219,8 @@ def published_table(zoo: Zoo) -> str:
     return f'{table}\n\nOurs: {zoo.note("published")}. Published: see the last column.'
 
 
-def speed_table(zoo: Zoo) -> str:
-    """Speed and memory of a few backbones."""
-    return _benchmark_table(zoo, 'speed')
-
-
-def resolution_table(zoo: Zoo) -> str:
-    """Speed and memory against resolution."""
-    return _benchmark_table(zoo, 'resolution')
-
-
-def _benchmark_table(zoo: Zoo, name: str) -> str:
+def benchmark_table(zoo: Zoo, name: str) -> str:
+    """Speed and memory, as measured in one of the benchmarks."""
     lines = [
         (
             row['model'],
@@ -262,8 +254,8 @@ TABLES: dict[str, Callable[[Zoo], str]] = dict(
     results=results_table,
     configs=config_table,
     published=published_table,
-    speed=speed_table,
-    resolution=resolution_table,
+    speed=partial(benchmark_table, name='speed'),
+    resolution=partial(benchmark_table, name='resolution'),
 )
 
 

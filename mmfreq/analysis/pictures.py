@@ -98,6 +98,8 @@ def draw_gains(title: str, images: Sequence[np.ndarray], gains: Gains) -> Figure
     )
     figure.suptitle(f'{title}\n{gains.title}', fontsize=11)
     low, high = float(gains.values.min()), float(gains.values.max())
+    if low == high:  # as in a network that was just converted
+        low, high = low - 0.1, high + 0.1
     for i, (top, bottom) in enumerate(axes.T):
         _show_image(top, images[i])
         shown = bottom.imshow(

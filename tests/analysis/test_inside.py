@@ -1,14 +1,16 @@
 """Filters, spectra and receptive fields as they are shown, against direct computations."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from mmfreq.analysis.filters import gains_for, masks_for, stored_filters
+from mmfreq.analysis.filters import Gains, gains_for, masks_for, stored_filters
 from mmfreq.analysis.fourier import amplitude_over_depth, effective_receptive_field, field_side
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
 from mmfreq.analysis.networks import backbone_config, build_backbone
+from mmfreq.analysis.pictures import draw_gains
 from mmfreq.ops import rfft2
 from mmfreq.ops.fft import centred_spectrum
 
@@ -56,6 +58,16 @@ def test_masks_and_gains():
         for module in network.modules():
             assert not module._forward_hooks and not module._forward_pre_hooks
     assert gains_for(build_backbone(backbone_config('gfnet-h-ti')), images) == []
+
+
+def test_equal_gains_have_equal_colours():
+    images = [np.zeros((8, 8, 3), np.uint8)] * 2
+    figure = draw_gains('title', images, Gains('gains', ['a'], ['b', 'c'], torch.ones(2, 1, 2)))
+    figure.canvas.draw()
+    tables = [ax.images[0] for ax in figure.axes if ax.get_xticklabels() and ax.images][-2:]
+    colours = [table.to_rgba(table.get_array()).tolist() for table in tables]
+    assert len(tables) == 2 and colours[0] == colours[1]
+    plt.close(figure)
 
 
 class Blur(nn.Module):

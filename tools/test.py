@@ -3,11 +3,11 @@
 import argparse
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmfreq.engine import run_configs
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
+from mmfreq.engine.runner import Runner
 
 EXAMPLE = """\
   python tools/test.py configs/upernet_gfnet_h_s_ade20k.py \\

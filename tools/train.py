@@ -1,15 +1,21 @@
 """Train a segmentor, detector or classifier from a config."""
 
+from mmfreq import preemption
+
+if __name__ == '__main__':
+    preemption.listen()  # before the imports that take seconds
+
 import argparse
 import logging
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmfreq.engine import run_configs
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
+from mmfreq.engine.resume import resume
+from mmfreq.engine.runner import Runner
 
 EXAMPLE = """\
   python tools/train.py configs/upernet_gfnet_h_s_ade20k.py --pretrained gfnet-h-s.pth
@@ -25,7 +31,8 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='auto|PATH',
-        help='go on from the newest checkpoint of the work dir, or from a given one',
+        help='go on from the newest whole checkpoint of the work dir, or start if there is none; '
+        'or go on from a given one',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
     parser.add_argument(
@@ -46,20 +53,15 @@ def parse_args() -> argparse.Namespace:
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
     cfg = read_config_of(args)
-    found = find_latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
-    run_configs.set_pretrained(cfg, 'none' if found else args.pretrained)
+    prepare_distributed(cfg, args.launcher)
+    going_on = args.resume is not None and resume(cfg, args.resume)
+    run_configs.set_pretrained(cfg, 'none' if going_on else args.pretrained)
     if args.amp:
         run_configs.enable_amp(cfg)
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
     if args.tensorboard:
         run_configs.add_tensorboard(cfg)
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from:
-            run_configs.check_checkpoint(cfg.load_from)
-    prepare_distributed(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     warn_about(runner)
     return runner

@@ -3,7 +3,8 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2),
+    checkpoint=dict(type='mmfreq.CheckpointHook', max_keep_ckpts=2),
+    nonfinite=dict(type='mmfreq.NonFiniteLossHook', max_skipped=10),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 env_cfg = dict(

@@ -1,19 +1,27 @@
 """What command lines share: parsers, and errors that end in one message."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmfreq.engine.failures import log_failure
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed
 from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
-from mmfreq.utils.checkpoint import CheckpointError
+from mmfreq.preemption import Preempted
+from mmfreq.utils.checkpoint import trust_checkpoints
 
 __all__ = [
     'add_config_options',
+    'add_trust_option',
     'errors_as_messages',
     'make_parser',
     'make_run_parser',
@@ -55,6 +63,26 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _Trust(argparse.Action):
+    def __call__(self, parser: object, namespace: argparse.Namespace, *_: object) -> None:
+        trust_checkpoints()
+
+
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``, for tools that read checkpoints.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    parser.add_argument(
+        '--trust-checkpoint',
+        action=_Trust,
+        nargs=0,
+        help='load checkpoints that hold more than weights and plain data; such a file can run any '
+        'code, so only for files of people you trust',
+    )
+
+
 def make_run_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
     """Parser with the options that every run has.
 
@@ -71,6 +99,7 @@ def make_run_parser(description: str | None, examples: str) -> argparse.Argument
     parser.add_argument('--data-root', help="folder of the data set in place of the config's")
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
     add_config_options(parser)
+    add_trust_option(parser)
     return parser
 
 
@@ -79,7 +108,7 @@ def errors_as_messages() -> Iterator[None]:
     """End the process with one message where the user's input is wrong."""
     try:
         yield
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
+    except (ValueError, OSError) as error:  # OSError: files and connections
         sys.exit(f'error: {error}')
 
 
@@ -100,7 +129,10 @@ def read_config_of(args: argparse.Namespace) -> Config:
 
 
 def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
-    """Prepare a runner and run it; wrong input ends the process with one message.
+    """Prepare a runner, run it and end the process; the last line of the log says why it ended.
+
+    The exit status is 0 after a whole run, 1 after an error and ``mmfreq.preemption.REQUEUE`` after
+    a run that was asked to stop and can go on.
 
     Args:
         prepare (Callable): Builds the runner.
@@ -108,9 +140,20 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
     """
     with errors_as_messages():
         runner = prepare()
+    status: Any = 0
     try:
         getattr(runner, action)()
-    except CheckpointError as error:  # MMEngine loads pretrained weights when a run starts
-        sys.exit(f'error: {error}')
+    except Preempted as stop:
+        status = stop.code
+        print_log(f'stopped on request, exit status {status}: start again with --resume', 'current')
+    except Exception as error:
+        log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log')
+        status = 1
+    if status == 1 and get_world_size() > 1:
+        # Other processes may wait for this one for ever, which leaving in order would do, too.
+        sys.stdout.flush()
+        os._exit(status)
     del runner
     finish_distributed()
+    if status:
+        sys.exit(status)

@@ -197,11 +197,11 @@ def show_predictions(cfg: Config, folder: str) -> None:
 
 
 def read_only_safe_checkpoints() -> None:
-    """Make MMEngine read local, http(s) and torchvision files without executing anything in them.
+    """Make MMEngine read checkpoints without executing anything in them.
 
     MMEngine falls back to unpickling arbitrary objects and, when it resumes, executes the config
-    text stored in the file. This replaces its loader by :func:`mmfreq.utils.read_checkpoint` and
-    drops that text.
+    text stored in the file. This replaces its loaders, for all kinds of addresses, by
+    :func:`mmfreq.utils.read_checkpoint` and drops that text.
     """
 
     def load(filename: str, map_location: Any) -> Any:
@@ -214,7 +214,7 @@ def read_only_safe_checkpoints() -> None:
                 meta.pop('cfg', None)
         return checkpoint
 
-    prefixes = ('', 'http://', 'https://', 'torchvision://')
+    prefixes = tuple(CheckpointLoader._schemes)
     CheckpointLoader.register_scheme(prefixes=prefixes, loader=load, force=True)
 
 

@@ -1,14 +1,18 @@
 """Reading checkpoint files, which are not trusted: nothing in a file is ever executed."""
 
-import argparse
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
+import safetensors.torch
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
+
+from mmfreq.utils.download import check_hash, local_path
+from mmfreq.utils.untrusted import allowed_types, check_archive, check_tensors, offending_names
 
 __all__ = [
     'CheckpointError',
@@ -16,27 +20,38 @@ __all__ = [
     'enumerate_names',
     'find_state_dict',
     'read_checkpoint',
+    'trust_checkpoints',
 ]
 
 NESTING = ('state_dict', 'model', 'model_state_dict', 'module')
 PREFIXES = ('module.', 'backbone.')
+
+_trusted = False
 
 
 class CheckpointError(ValueError):
     """A checkpoint does not belong to the network that it is loaded into."""
 
 
-def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
-    """Read a checkpoint file with ``weights_only=True``.
+def trust_checkpoints() -> None:
+    """Let this process load files with any objects, which can run code (``--trust-checkpoint``).
 
-    Besides tensors and plain containers, ``argparse.Namespace`` (released checkpoints hold their
-    training arguments) and the log buffers and numpy scalars of MMEngine's checkpoints are
-    accepted.
+    Text of a config in a file is not executed even then.
+    """
+    global _trusted
+    _trusted = True
+
+
+def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
+    """Read a checkpoint file without executing anything in it.
+
+    It is read with ``weights_only=True`` and a short list of further types, see
+    :func:`mmfreq.utils.untrusted.allowed_types`; safetensors files are read by their own library.
+    Checksums inside the file, and the hash in a name such as ``gfnet-1a2b3c4d.pth``, are compared.
 
     Args:
         source (str | Path): A path, an http(s) address, or the name of torchvision's weights, as in
-            ``torchvision://resnet50``. A download is kept in the folder of ``torch.hub`` and
-            checked when its name carries a hash, as in ``gfnet-1a2b3c4d.pth``.
+            ``torchvision://resnet50``. A download is kept in the folder of ``torch.hub``.
         map_location (Any): As in ``torch.load``. Defaults to ``'cpu'``.
 
     Returns:
@@ -47,19 +62,33 @@ def read_checkpoint(source: str | Path, map_location: Any = 'cpu') -> Any:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, or holds objects of other types; they are named.
     """
-    path = _local_path(str(source))
+    path = local_path(str(source))
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist or is not a file')
-    with torch.serialization.safe_globals(_allowed_types()):
-        try:
-            return torch.load(path, map_location=map_location, weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise ValueError(_refusal(path)) from error
-        except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError) as error:
-            raise ValueError(
-                f'checkpoint {path} cannot be read: it is truncated, damaged or not a PyTorch '
-                f'checkpoint; get it again ({type(error).__name__}: {" ".join(str(error).split())})'
-            ) from error
+    check_hash(path)
+    try:
+        check_archive(path)
+        content = _load(path, map_location)
+        check_tensors(content, path)
+    except pickle.UnpicklingError as error:
+        raise ValueError(_refusal(path)) from error
+    except Exception as error:  # whatever a damaged file leads to
+        raise ValueError(
+            f'checkpoint {path} cannot be read: it is truncated, damaged or not a PyTorch '
+            f'checkpoint; get it again ({type(error).__name__}: {" ".join(str(error).split())})'
+        ) from error
+    return content
+
+
+def _load(path: Path, map_location: Any) -> Any:
+    if path.suffix == '.safetensors':
+        device = map_location if isinstance(map_location, (str, torch.device)) else 'cpu'
+        return safetensors.torch.load_file(path, device=str(device))
+    if _trusted:
+        print_log(f'{path} is trusted: whatever it holds is run', 'current', logging.WARNING)
+        return torch.load(path, map_location=map_location, weights_only=False)
+    with torch.serialization.safe_globals(allowed_types()):
+        return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
@@ -115,63 +144,15 @@ def enumerate_names(names: list[str], most: int = 5) -> str:
     return ', '.join(names[:most]) + more
 
 
-def _allowed_types() -> list[Any]:
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    def history_method(owner: object, name: str) -> Any:
-        # Stands in for getattr, by which a pickled log buffer names its own methods.
-        if owner is not HistoryBuffer or name.startswith('_'):
-            raise pickle.UnpicklingError(f'attribute {name} of {owner} is not allowed')
-        return getattr(HistoryBuffer, name)
-
-    # MMEngine stores its log history and a few numpy values beside the weights.
-    dtypes = [type(np.dtype(t)) for t in (np.float32, np.float64, np.int32, np.int64, np.uint32)]
-    rebuilders: list[Any] = [np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]]
-    renamed = [(f, f'numpy.core.multiarray.{f.__name__}') for f in rebuilders]  # of numpy 1
-    stand_ins = [(history_method, 'builtins.getattr'), *renamed]
-    plain = [argparse.Namespace, HistoryBuffer, np.ndarray, np.dtype]
-    return [*plain, *rebuilders, *dtypes, *stand_ins]
-
-
 def _refusal(path: Path) -> str:
-    try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (RuntimeError, ValueError, pickle.UnpicklingError):  # not a zip file, or a broken one
-        found = []
+    found = offending_names(path)
     if not found:
         return (
             f'checkpoint {path} is refused: it is damaged or holds more than tensors and plain '
             'data; get it again, or save its weights alone'
         )
     return (
-        f'checkpoint {path} is refused: besides weights it holds {enumerate_names(sorted(found))}, '
-        'and loading such objects can run code. If you trust its author, load it yourself, save '
-        'its weights alone (torch.save(checkpoint["model"], ...)) and use that file'
+        f'checkpoint {path} is refused: besides weights it holds {enumerate_names(found)}, and '
+        'loading such objects can run code. If you trust its author, use --trust-checkpoint, or '
+        'load it yourself and save its weights alone (torch.save(checkpoint["model"], ...))'
     )
-
-
-def _local_path(source: str) -> Path:
-    """Path of a file, which is downloaded first if ``source`` is an address."""
-    scheme = urlparse(source).scheme
-    if scheme == 'torchvision':
-        from mmengine.runner.checkpoint import get_torchvision_models
-
-        known, name = get_torchvision_models(), source.removeprefix('torchvision://')
-        if name not in known:
-            raise ValueError(f'torchvision has no weights named {name!r}')
-        return _download(known[name])
-    return _download(source) if scheme in ('http', 'https') else Path(source)
-
-
-def _download(url: str) -> Path:
-    folder = Path(torch.hub.get_dir()) / 'checkpoints'
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / Path(urlparse(url).path).name
-    if not path.exists():
-        digest = torch.hub.HASH_REGEX.search(path.name)
-        try:
-            torch.hub.download_url_to_file(url, str(path), digest.group(1) if digest else None)
-        except (OSError, RuntimeError) as error:  # no network, or another file than the hash says
-            raise ConnectionError(f'cannot download {url}: {error}') from error
-    return path

@@ -1,10 +1,12 @@
 import argparse
+import hashlib
 import os
-import re
+import shutil
 from urllib.error import URLError
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from mmengine.logging import HistoryBuffer
 
@@ -100,33 +102,68 @@ def test_only_the_backbone_of_a_whole_model_is_taken():
     assert list(find_state_dict({'state_dict': state, 'meta': {}}, 'x.pth')) == ['a', 'b.c']
 
 
-def test_download_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Stands in for a download: the file's short hash, and the calls."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    torch.save({'conv1.weight': torch.ones(1)}, tmp_path / 'served')
     calls = []
 
     def download(url, path, hash_prefix):
         calls.append((url, hash_prefix))
-        torch.save({'weight': torch.ones(1)}, path)
+        shutil.copy(tmp_path / 'served', path)
 
     monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    return hashlib.sha256((tmp_path / 'served').read_bytes()).hexdigest()[:8], calls
+
+
+def test_download_is_kept(server):
+    digest, calls = server
     for _ in range(2):
-        assert 'weight' in read_checkpoint('https://example.org/x/gfnet-1a2b3c4d.pth?download=1')
-    assert calls == [('https://example.org/x/gfnet-1a2b3c4d.pth?download=1', '1a2b3c4d')]
+        url = f'https://example.org/x/gfnet-{digest}.pth?download=1'
+        assert 'conv1.weight' in read_checkpoint(url)
+    assert calls == [(url, digest)]
 
 
-def test_names_of_torchvision(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    calls = []
-
-    def download(url, path, hash_prefix):
-        calls.append(url)
-        torch.save({'conv1.weight': torch.ones(1)}, path)
-
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+def test_names_of_torchvision(server, monkeypatch):
+    digest, calls = server
+    known = {'resnet50': f'https://example.org/resnet50-{digest}.pth'}
+    monkeypatch.setattr('mmengine.runner.checkpoint.get_torchvision_models', lambda: known)
     assert 'conv1.weight' in read_checkpoint('torchvision://resnet50')
-    assert len(calls) == 1 and re.search(r'/resnet50-[0-9a-f]{8}\.pth$', calls[0])
+    assert calls == [(known['resnet50'], digest)]
     with pytest.raises(ValueError, match="no weights named 'resnet51'"):
         read_checkpoint('torchvision://resnet51')
+
+
+@pytest.mark.parametrize('digits', [8, 64])
+def test_a_hash_in_a_name_is_compared(tmp_path, digits):
+    torch.save({'weight': torch.ones(1)}, tmp_path / 'a.pth')
+    digest = hashlib.sha256((tmp_path / 'a.pth').read_bytes()).hexdigest()[:digits]
+    right = shutil.copy(tmp_path / 'a.pth', tmp_path / f'a-{digest}.pth')
+    assert 'weight' in read_checkpoint(right)
+    wrong = shutil.copy(tmp_path / 'a.pth', tmp_path / f'a-{digest[::-1]}.pth')
+    with pytest.raises(ValueError, match=f'a-{digest[::-1]}.pth is not .* begins with {digest}'):
+        read_checkpoint(wrong)
+    assert 'weight' in read_checkpoint(shutil.copy(tmp_path / 'a.pth', tmp_path / 'a-20220131.pth'))
+
+
+def test_a_single_changed_byte_is_noticed(tmp_path):
+    torch.save({'weight': torch.zeros(1000)}, tmp_path / 'a.pth')
+    data = bytearray((tmp_path / 'a.pth').read_bytes())
+    data[data.find(bytes(2000)) + 1000] = 1
+    (tmp_path / 'a.pth').write_bytes(data)
+    with pytest.raises(ValueError, match=r'a\.pth.*damaged: .*data/0 does not fit its checksum'):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_safetensors(tmp_path):
+    weights = {'weight': torch.randn(3, 2), 'count': torch.tensor(4)}
+    safetensors.torch.save_file(weights, tmp_path / 'a.safetensors')
+    loaded = find_state_dict(read_checkpoint(tmp_path / 'a.safetensors'), 'a.safetensors')
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+    (tmp_path / 'b.safetensors').write_bytes((tmp_path / 'a.safetensors').read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r'b\.safetensors cannot be read'):
+        read_checkpoint(tmp_path / 'b.safetensors')
 
 
 def test_failed_downloads_are_named(tmp_path, monkeypatch):

@@ -2,11 +2,10 @@
 
 import argparse
 
-from mmengine.runner import Runner
-
 from mmfreq.engine import run_configs
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.launch import prepare_distributed
+from mmfreq.engine.runner import Runner
 
 EXAMPLE = """\
   python tools/visualization/confusion_matrix.py configs/fpn_dfformer_s18_ade20k.py \\

@@ -1,0 +1,61 @@
+import signal
+
+import pytest
+from process import output, python
+from resumption import compare, config_of, train
+
+from mmfreq import preemption
+
+
+@pytest.fixture(autouse=True)
+def listening():
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    preemption.listen()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope='module', params=['iterations', 'epochs'])
+def full(request, mini_data, tmp_path_factory):
+    kind = request.param
+    return kind, train(config_of(kind, mini_data, tmp_path_factory.mktemp(kind)))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'interruption',
+    [
+        dict(number=signal.SIGUSR1, after_step=2),
+        dict(number=signal.SIGTERM, in_validation=4),
+    ],
+    ids=['step', 'validation'],
+)
+def test_resumed_is_uninterrupted(full, workers, interruption, mini_data, tmp_path):
+    kind, uninterrupted = full
+    if kind == 'iterations' and 'in_validation' in interruption:
+        interruption = interruption | dict(in_validation=3)
+    options = [f'train_dataloader.num_workers={workers}']
+    stopped = compare(uninterrupted, mini_data, tmp_path, kind, options, **interruption)
+    assert stopped == interruption.get('after_step', interruption.get('in_validation'))
+
+
+def test_several_processes(mini_data, tmp_path, unused_port):
+    launch = ['-m', 'torch.distributed.run', '--nproc_per_node', '2']
+    launch += ['--master_port', unused_port, 'tests/tools/resumption.py']
+    done = output(python(*launch, mini_data, tmp_path))
+    for kind in ('iterations', 'epochs'):
+        for workers in (0, 2):
+            assert f'equal {kind} {workers}' in done
+
+
+def test_accumulated_gradients_are_never_lost(full, mini_data, tmp_path):
+    """A run stops between steps of the optimiser, not between two parts of one."""
+    options = ['optim_wrapper.accumulative_counts=2']
+    kind = full[0]
+    uninterrupted = train(config_of(kind, mini_data, tmp_path / 'full', *options))
+    stopped = compare(
+        *(uninterrupted, mini_data, tmp_path / 'stopped', kind, options),
+        **dict(number=signal.SIGUSR1, after_step=1),
+    )
+    assert stopped == 2

@@ -61,7 +61,7 @@ def main() -> None:
     options = [
         *OPTIONS,
         f'train_cfg.max_iters={args.iters}',
-        f'train_cfg.val_interval={args.iters}',
+        f'train_cfg.val_begin={args.iters + 1}',  # test.py evaluates below
         f'param_scheduler.0.end={warm_up}',
         f'param_scheduler.1.begin={warm_up}',
         f'param_scheduler.1.end={args.iters}',

@@ -14,7 +14,7 @@ if [ $# -lt 3 ] || [ "$1" = --help ]; then
 fi
 CONFIG=$1 CHECKPOINT=$2 PROCESSES=$3
 shift 3
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" "$(dirname "$0")/dist_run.py" \
     --nnodes "${NNODES:-1}" \
     --node_rank "${NODE_RANK:-0}" \
     --nproc_per_node "$PROCESSES" \

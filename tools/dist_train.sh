@@ -14,7 +14,7 @@ if [ $# -lt 2 ] || [ "$1" = --help ]; then
 fi
 CONFIG=$1 PROCESSES=$2
 shift 2
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" "$(dirname "$0")/dist_run.py" \
     --nnodes "${NNODES:-1}" \
     --node_rank "${NODE_RANK:-0}" \
     --nproc_per_node "$PROCESSES" \

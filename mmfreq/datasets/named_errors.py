@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mmfreq.utils.errors import SampleError
+
 __all__ = ['NamedErrors']
 
 
@@ -18,7 +20,7 @@ class NamedErrors:
             Any: Result of the pipeline.
 
         Raises:
-            ValueError: If the sample cannot be prepared; the message names its files.
+            SampleError: If the sample cannot be prepared.
         """
         try:
             return super().prepare_data(idx)  # type: ignore[misc]
@@ -26,7 +28,7 @@ class NamedErrors:
             info = self.get_data_info(idx)  # type: ignore[attr-defined]
             files = ', '.join(filter(None, (info['img_path'], info.get('seg_map_path'))))
             reason = ' '.join(str(error).split())  # OpenCV writes several lines
-            raise ValueError(
+            raise SampleError(
                 f'the sample of {files} could not be prepared ({type(error).__name__}: {reason}); '
                 'check that the files are complete and hold what the data set expects'
             ) from error

@@ -145,15 +145,21 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
         getattr(runner, action)()
     except Preempted as stop:
         status = stop.code
+        runner.visualizer.close()  # writes what is left
         print_log(f'stopped on request, exit status {status}: start again with --resume', 'current')
     except Exception as error:
-        log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log')
+        message = log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log')
+        print(f'error: {message}', file=sys.stderr)
         status = 1
-    if status == 1 and get_world_size() > 1:
-        # Other processes may wait for this one for ever, which leaving in order would do, too.
+    several = get_world_size() > 1
+    if status != 1:  # after an error the others may never come
+        del runner
+        finish_distributed()
+    if status and several:
+        # At once: srun kills the other tasks when the first one has left, and torch can wait for
+        # processes that are gone.
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
-    del runner
-    finish_distributed()
     if status:
         sys.exit(status)

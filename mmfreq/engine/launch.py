@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from torch import distributed
 
 from mmfreq.engine.run_configs import map_leaves
+from mmfreq.preemption import watch_launcher
 
 __all__ = ['LAUNCHERS', 'adapt_to_cpus', 'finish_distributed', 'prepare_distributed']
 
@@ -55,7 +56,9 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
         ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True
     ):
         os.environ[name] = os.environ[source]
-    if launcher == 'slurm':
+    if launcher == 'pytorch':
+        watch_launcher()
+    elif launcher == 'slurm':
         os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
         os.environ.setdefault('MASTER_PORT', _slurm_port())
     elif launcher == 'mpi' and 'MASTER_ADDR' not in os.environ:
@@ -70,6 +73,8 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
         torch.cuda.set_device(device)
         distributed.init_process_group(options.get('backend', 'nccl'), timeout=timeout)
     else:
+        if 'OMP_NUM_THREADS' not in os.environ:  # or each process would take all cores
+            torch.set_num_threads(int(os.environ.get('SLURM_CPUS_PER_TASK', 1)))
         distributed.init_process_group('gloo', timeout=timeout)
         adapt_to_cpus(cfg)
 

@@ -43,7 +43,7 @@ class _Resumable:
     _max_iters: int
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any) -> None:
-        loader = Runner.build_dataloader(dataloader, seed=runner.seed)  # returns built ones as is
+        loader = runner.build_dataloader(dataloader, seed=runner.seed)  # returns built ones as is
         super().__init__(runner, with_placed_batches(loader, runner.seed), **kwargs)  # type: ignore[call-arg]
         self.passes_done = 0
         self.batches_done = 0

@@ -85,7 +85,7 @@ class NonFiniteLossHook(Hook):
         self._skipped = False
         for buffer, kept in self._statistics:
             buffer.copy_(kept)
-        loss = float(outputs['loss'])
+        loss = outputs['loss'].item()
         batches = all_gather_object((math.isfinite(loss), loss, _files(data_batch)))
         # Those with a broken loss; all, if it is only in the gradients.
         guilty = [batch for batch in batches if not batch[0]] or batches
@@ -97,8 +97,8 @@ class NonFiniteLossHook(Hook):
         message = f'step {runner.iter + 1} is skipped, {what}; its batch: {files}'
         if count >= self.max_skipped:
             raise NonFiniteLossError(
-                f'{message}. This was the {count}th of at most {self.max_skipped} such steps; the '
-                'last checkpoint has finite weights. Look at these files, lower the learning rate, '
+                f'{message}. These are {count} such steps, {self.max_skipped} end the run; the last '
+                'checkpoint has finite weights. Look at these files, lower the learning rate, '
                 'or set default_hooks.nonfinite.max_skipped'
             )
         print_log(f'{message} ({count} of {self.max_skipped})', 'current', logging.WARNING)

@@ -8,11 +8,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmfreq.utils.checkpoint import (
-    CheckpointError,
     enumerate_names,
     find_state_dict,
     read_checkpoint,
 )
+from mmfreq.utils.errors import CheckpointError
 
 __all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename', 'stored_choice']
 

@@ -15,7 +15,6 @@ from mmfreq.utils.download import check_hash, local_path
 from mmfreq.utils.untrusted import allowed_types, check_archive, check_tensors, offending_names
 
 __all__ = [
-    'CheckpointError',
     'check_finite',
     'enumerate_names',
     'find_state_dict',
@@ -27,10 +26,6 @@ NESTING = ('state_dict', 'model', 'model_state_dict', 'module')
 PREFIXES = ('module.', 'backbone.')
 
 _trusted = False
-
-
-class CheckpointError(ValueError):
-    """A checkpoint does not belong to the network that it is loaded into."""
 
 
 def trust_checkpoints() -> None:

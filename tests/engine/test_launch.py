@@ -19,7 +19,13 @@ def test_missing_launcher_is_explained(launcher, monkeypatch):
     'variables',
     [
         dict(RANK='0', WORLD_SIZE='1', LOCAL_RANK='0'),
-        dict(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_LOCALID='0', SLURM_JOB_NODELIST='n1'),
+        dict(
+            SLURM_PROCID='0',
+            SLURM_NTASKS='1',
+            SLURM_LOCALID='0',
+            SLURM_JOB_NODELIST='n1',
+            SLURM_JOB_ID='7',
+        ),
         dict(OMPI_COMM_WORLD_RANK='0', OMPI_COMM_WORLD_SIZE='1', OMPI_COMM_WORLD_LOCAL_RANK='0'),
     ],
     ids=LAUNCHERS[1:],
@@ -37,7 +43,7 @@ def test_starts_gloo_without_a_gpu(variables, request, monkeypatch, unused_port)
     try:
         prepare_distributed(cfg, launcher)
         assert torch.distributed.get_backend() == 'gloo'
-        assert [norm.type for norm in cfg.model.norms] == ['BN', 'LN']
+        assert [norm.type for norm in cfg.model.norms] == ['mmfreq.CPUSyncBN', 'LN']
         assert cfg.model_wrapper_cfg.device_ids is None
         assert cfg.launcher == launcher
     finally:

@@ -115,39 +115,33 @@ def test_two_processes(mini_data, tmp_path, unused_port):
     assert 'coco/segm_mAP: ' in output(done)
 
 
-FAKE_SRUN = """#!/usr/bin/env bash
-echo "srun $*"
-while [ "$1" != "$PYTHON" ]; do shift; done
-SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_LOCALID=0 SLURM_JOB_NODELIST=n1 exec "$@"
-"""
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='the stand-in asks for no GPU')
-def test_slurm_scripts_with_a_stand_in_for_srun(mini_data, tmp_path, unused_port):
-    (tmp_path / 'srun').write_text(FAKE_SRUN)
-    (tmp_path / 'srun').chmod(0o755)
+@pytest.mark.parametrize('requeue', ['0', '1'])
+def test_what_the_slurm_scripts_ask_for(tmp_path, requeue):
+    """tests/slurm runs them on a cluster; this one shows what they hand to Slurm."""
+    for name in ('srun', 'sbatch'):
+        (tmp_path / name).write_text(f'#!/usr/bin/env bash\necho {name} "$*"\n')
+        (tmp_path / name).chmod(0o755)
     env = dict(
         PATH=f'{tmp_path}:{os.environ["PATH"]}',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(unused_port),
-        GPUS='1',
-        SRUN_ARGS='--exclusive --time=10',
+        GPUS='12',
+        TIME='1-00:00:00',
+        SRUN_ARGS='--exclusive --comment=x',
+        REQUEUE=requeue,
     )
-    options = ['--data-root', mini_data / 'coco', '--cfg-options', *SMALL_COCO]
-    work_dir = tmp_path / 'run'
-    log = output(
-        run('bash', 'tools/slurm_train.sh', 'part', 'job', COCO, work_dir, *options, **env)
-    )
-    line = next(line for line in log.splitlines() if line.startswith('srun'))
-    for part in ('--partition part', '--job-name job', '--gres=gpu:1', '--exclusive --time=10'):
-        assert part in line
-    assert (work_dir / 'epoch_1.pth').is_file()
-    checkpoint = work_dir / 'epoch_1.pth'
-    options += [f'work_dir={work_dir}']
-    log = output(
-        run('bash', 'tools/slurm_test.sh', 'p', 'j', COCO, checkpoint, *options, GRES='', **env)
-    )
-    assert '--gres' not in log and 'coco/segm_mAP: ' in log
+    work_dir = tmp_path / 'new/run'
+    train = run('bash', 'tools/slurm_train.sh', 'part', 'job', ADE, work_dir, '--amp', **env).stdout
+    assert train.startswith('sbatch' if requeue == '1' else 'srun')
+    for part in (
+        '--partition=part --job-name=job --nodes=2 --ntasks=12 --ntasks-per-node=8',
+        '--cpus-per-task=5 --gres=gpu:8 --time=1-00:00:00 --exclusive --comment=x',
+        f'train.py --launcher slurm {ADE} --work-dir {work_dir}',
+    ):
+        assert part in train
+    assert train.rstrip().endswith('--resume --amp' if requeue == '1' else f'{work_dir} --amp')
+    assert (f'--output={work_dir}/slurm-%j.log' in train) == work_dir.is_dir() == (requeue == '1')
+    test = run('bash', 'tools/slurm_test.sh', 'p', 'j', ADE, 'a.pth', GRES='', NODES='3', **env)
+    assert '--gres' not in test.stdout and '--nodes=3' in test.stdout
+    assert f'test.py --launcher slurm {ADE} a.pth' in test.stdout
 
 
 @pytest.mark.parametrize(
@@ -166,10 +160,10 @@ def test_help_has_an_example(tool):
 
 
 @pytest.mark.parametrize(
-    'tool', ['dist_train', 'dist_test', 'slurm_run', 'slurm_train', 'slurm_test']
+    'tool', ['dist_train', 'dist_test', 'slurm_run', 'slurm_train', 'slurm_test', 'slurm_job']
 )
 def test_scripts_explain_themselves(tool):
-    assert f'bash tools/{tool}.sh' in run('bash', f'tools/{tool}.sh', '--help').stdout
+    assert f'tools/{tool}.sh' in run('bash', f'tools/{tool}.sh', '--help').stdout
     assert run('bash', f'tools/{tool}.sh', check=False).returncode == 2
 
 

@@ -17,6 +17,7 @@ from mmfreq.analysis.networks import (
 )
 from mmfreq.models.pretrained import load_pretrained
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+from mmfreq.utils.images import check_image_size
 
 __all__ = ['open_backbone', 'preprocess', 'read_images']
 
@@ -72,12 +73,13 @@ def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not a whole image.
+        ValueError: If a file is not a whole image, or says it is enormous.
     """
     images = []
     for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(f'there is no image {path}')
+        check_image_size(path)
         image = mmcv.imread(path)
         if image is None:
             raise ValueError(f'{path} is not a whole image')

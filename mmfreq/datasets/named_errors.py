@@ -1,8 +1,10 @@
 """Errors of a data pipeline with the files that they are about."""
 
+import os
 from typing import Any
 
-from mmfreq.utils.errors import SampleError
+from mmfreq.utils.errors import DataError
+from mmfreq.utils.images import check_image_size
 
 __all__ = ['NamedErrors']
 
@@ -20,15 +22,18 @@ class NamedErrors:
             Any: Result of the pipeline.
 
         Raises:
-            SampleError: If the sample cannot be prepared.
+            DataError: If the sample cannot be prepared.
         """
+        info = self.get_data_info(idx)  # type: ignore[attr-defined]
+        files = [path for path in (info['img_path'], info.get('seg_map_path')) if path]
         try:
+            for path in filter(os.path.isfile, files):  # not those of other storage backends
+                check_image_size(path)
             return super().prepare_data(idx)  # type: ignore[misc]
         except Exception as error:
-            info = self.get_data_info(idx)  # type: ignore[attr-defined]
-            files = ', '.join(filter(None, (info['img_path'], info.get('seg_map_path'))))
             reason = ' '.join(str(error).split())  # OpenCV writes several lines
-            raise SampleError(
-                f'the sample of {files} could not be prepared ({type(error).__name__}: {reason}); '
-                'check that the files are complete and hold what the data set expects'
+            raise DataError(
+                f'the sample of {", ".join(files)} could not be prepared '
+                f'({type(error).__name__}: {reason}); check that the files are complete and hold '
+                'what the data set expects'
             ) from error

@@ -8,11 +8,11 @@ from mmengine.dist import get_rank
 from mmengine.logging import MMLogger
 
 from mmfreq.engine.nonfinite_hook import NonFiniteLossError
-from mmfreq.utils.errors import CheckpointError, SampleError
+from mmfreq.utils.errors import CheckpointError, DataError
 
 __all__ = ['cause_of', 'log_failure']
 
-EXPLAINED = (CheckpointError, SampleError, NonFiniteLossError, OSError)
+EXPLAINED = (CheckpointError, DataError, NonFiniteLossError, OSError)
 """Errors whose message says all; others are logged with their traceback."""
 
 MARK = ' - error: '

@@ -97,8 +97,8 @@ class NonFiniteLossHook(Hook):
         message = f'step {runner.iter + 1} is skipped, {what}; its batch: {files}'
         if count >= self.max_skipped:
             raise NonFiniteLossError(
-                f'{message}. These are {count} such steps, {self.max_skipped} end the run; the last '
-                'checkpoint has finite weights. Look at these files, lower the learning rate, '
+                f'{message}. These are {count} such steps, {self.max_skipped} end the run; the '
+                'last checkpoint has finite weights. Look at these files, lower the learning rate, '
                 'or set default_hooks.nonfinite.max_skipped'
             )
         print_log(f'{message} ({count} of {self.max_skipped})', 'current', logging.WARNING)

@@ -52,7 +52,10 @@ def read_config(
 
     Raises:
         FileNotFoundError: If there is no such file, or a folder or file of the data set is missing.
+        ValueError: If the path is an address.
     """
+    if '://' in path:
+        raise ValueError(f'{path}: a config is code, so it is read from a local file only')
     cfg = Config.fromfile(path)
     if data_root is not None:
         set_data_root(cfg, data_root)

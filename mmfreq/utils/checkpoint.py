@@ -1,5 +1,7 @@
 """Reading checkpoint files, which are not trusted: nothing in a file is ever executed."""
 
+import hashlib
+import io
 import logging
 import pickle
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.download import check_hash, local_path
 from mmfreq.utils.untrusted import allowed_types, check_archive, check_tensors, offending_names
 
@@ -18,8 +21,10 @@ __all__ = [
     'check_finite',
     'enumerate_names',
     'find_state_dict',
+    'find_weights',
     'read_checkpoint',
     'trust_checkpoints',
+    'write_weights',
 ]
 
 NESTING = ('state_dict', 'model', 'model_state_dict', 'module')
@@ -86,7 +91,7 @@ def _load(path: Path, map_location: Any) -> Any:
         return torch.load(path, map_location=map_location, weights_only=True)
 
 
-def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+def find_weights(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
     """Find the weights in a checkpoint, whatever they are nested in.
 
     Args:
@@ -94,8 +99,7 @@ def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
         source (str | Path): Its name, for messages.
 
     Returns:
-        dict[str, Tensor]: Weights by name, without the prefixes that wrappers and the detectors and
-        segmentors around a backbone add. If there are names with ``backbone.``, only those.
+        dict[str, Tensor]: All weights, by the names that they have in the file.
 
     Raises:
         ValueError: If there are no named tensors, or one of them holds NaN or infinity.
@@ -113,6 +117,24 @@ def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
             f'one of {NESTING}'
         )
     check_finite(tensors, source)
+    return tensors
+
+
+def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+    """Find a backbone's weights in a checkpoint.
+
+    Args:
+        checkpoint (Any): Content of a checkpoint file.
+        source (str | Path): Its name, for messages.
+
+    Returns:
+        dict[str, Tensor]: Weights by name, without the prefixes that wrappers and the detectors and
+        segmentors around a backbone add. If there are names with ``backbone.``, only those.
+
+    Raises:
+        ValueError: As in :func:`find_weights`.
+    """
+    tensors = find_weights(checkpoint, source)
     for prefix in PREFIXES:
         if any(name.startswith(prefix) for name in tensors):
             tensors = {
@@ -121,6 +143,33 @@ def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
                 if name.startswith(prefix)
             }
     return tensors
+
+
+def write_weights(
+    weights: Mapping[str, Tensor], folder: str | Path, name: str, suffix: str = '.pth'
+) -> Path:
+    """Write weights alone into a file whose name ends with its hash.
+
+    Args:
+        weights (Mapping[str, Tensor]): Weights by name.
+        folder (str | Path): Folder for the file, created if it does not exist.
+        name (str): Name of the file without the hash.
+        suffix (str): ``'.pth'``, which holds them under ``'state_dict'``, or ``'.safetensors'``.
+
+    Returns:
+        Path: The file, ``NAME-<first eight digits of its SHA-256><suffix>``.
+    """
+    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}
+    if suffix == '.safetensors':
+        content = safetensors.torch.save(plain)
+    else:
+        buffer = io.BytesIO()
+        torch.save({'state_dict': plain}, buffer)
+        content = buffer.getvalue()
+    path = Path(folder) / f'{name}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}'
+    with atomic_write(path) as file:
+        file.write(content)
+    return path
 
 
 def check_finite(tensors: Mapping[str, Tensor], source: str | Path) -> None:

@@ -1,11 +1,11 @@
 """Errors about files of the user, whose message says what to do."""
 
-__all__ = ['CheckpointError', 'SampleError']
+__all__ = ['CheckpointError', 'DataError']
 
 
 class CheckpointError(ValueError):
     """A checkpoint does not belong to the network that it is loaded into."""
 
 
-class SampleError(ValueError):
-    """A sample of a data set could not be prepared; the message names its files."""
+class DataError(ValueError):
+    """A file of a data set cannot be used; the message names it."""

@@ -6,15 +6,14 @@ of its SHA-256, which torch.hub checks when it downloads the file.
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
-import torch
 from mmengine.config import DictAction
 
-from mmfreq.engine.command_line import errors_as_messages, make_parser
+from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.models.pretrained import Coverage, load_pretrained
 from mmfreq.registry import MODELS
+from mmfreq.utils.checkpoint import write_weights
 
 EXAMPLE = """\
   python tools/model_converters/convert_checkpoint.py mmfreq.DFFormer dfformer_s18.pth converted \\
@@ -37,6 +36,7 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='arguments of the backbone',
     )
+    add_trust_option(parser)
     return parser.parse_args()
 
 
@@ -62,12 +62,7 @@ def convert(backbone: str, source: str, out_dir: str, options: dict) -> tuple[Pa
     except TypeError as error:
         raise ValueError(f'{backbone} cannot be built with {options}: {error}') from error
     coverage = load_pretrained(model, source)
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    unnamed = folder / f'{Path(source).stem}.pth.part'
-    torch.save({'state_dict': model.state_dict()}, unnamed)
-    digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()
-    path = unnamed.rename(folder / f'{Path(source).stem}-{digest[:8]}.pth')
+    path = write_weights(model.state_dict(), out_dir, Path(source).stem)
     return path, coverage
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from mmfreq.analysis import pictures
 from mmfreq.analysis.filters import gains_for, masks_for, stored_filters
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
-from mmfreq.engine.command_line import errors_as_messages, make_parser
+from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.models.mixers import GlobalFilter
 
 EXAMPLE = """\
@@ -45,6 +45,7 @@ def parse_args() -> argparse.Namespace:
         '--channels', type=int, default=2, metavar='N', help='filters shown per layer (default: 2)'
     )
     parser.add_argument('--out-dir', default='work_dirs/filters', help='default: work_dirs/filters')
+    add_trust_option(parser)
     return parser.parse_args()
 
 

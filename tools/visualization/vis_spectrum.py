@@ -9,7 +9,7 @@ from tqdm import tqdm
 from mmfreq.analysis.fourier import amplitude_over_depth, effective_receptive_field
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
 from mmfreq.analysis.pictures import draw_amplitudes, draw_fields
-from mmfreq.engine.command_line import errors_as_messages, make_parser
+from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 
 EXAMPLE = """\
   python tools/visualization/vis_spectrum.py gfnet-h-ti convnext-t swin-t --images a.jpg b.jpg
@@ -32,6 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out-dir', default='work_dirs/spectrum', help='default: work_dirs/spectrum'
     )
+    add_trust_option(parser)
     return parser.parse_args()
 
 

@@ -11,6 +11,7 @@ ADE20K_ROOT is a folder with images/ and annotations/. Filling a disk needs root
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import re
@@ -28,6 +29,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / 'tools'))
 from process import ADE, LOADERS, SMALL_ADE
 
+from mmfreq.engine.resume import find_checkpoints
 from mmfreq.utils import read_checkpoint
 
 STEPS, INTERVAL, FAULTS_PER_RUN = 120, 5, 10
@@ -124,10 +126,10 @@ class Training:
         found = re.findall(rf'Iter\(train\) \[ *(\d+)/{STEPS}\]', self.log.read_text())
         return int(found[-1]) if found else None
 
-    def began(self) -> int:
-        """Iteration that this start went on from."""
+    def began(self) -> int | None:
+        """Iteration that this start went on from, if it came so far."""
         found = re.findall(r'going on from .*iter_(\d+)\.pth', self.log.read_text())
-        return int(found[-1]) if found else 0
+        return int(found[-1]) if found else None
 
     def newest(self) -> Path | None:
         found = sorted(self.work_dir.glob('iter_*.pth'), key=lambda p: int(p.stem.split('_')[1]))
@@ -137,17 +139,18 @@ class Training:
 def kill_rank(run: Training) -> None:
     ranks = run.ranks()
     if ranks:
-        os.kill(random.choice(ranks), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(random.choice(ranks), signal.SIGKILL)
     else:  # so early that there is none
         run.kill()
 
 
 def kill_launcher(run: Training) -> None:
-    os.kill(run.process.pid, signal.SIGKILL)
+    run.process.kill()
 
 
 def terminate(run: Training) -> None:
-    os.kill(run.process.pid, signal.SIGTERM)
+    run.process.terminate()
 
 
 def truncate_newest(run: Training) -> None:
@@ -193,32 +196,32 @@ def last_line(run: Training) -> str:
     return next((line for line in reversed(lines) if line.strip()), '')
 
 
+def resumable(run: Training) -> int:
+    """Iteration of the newest whole checkpoint."""
+    for path in find_checkpoints(run.work_dir):
+        with contextlib.suppress(ValueError):
+            return read_checkpoint(path)['meta']['iter']
+    return 0
+
+
 def break_it(run: Training, kinds: list[str]) -> list[Outcome]:
     """Run a training to its end, with one fault after the other."""
     outcomes: list[Outcome] = []
-    pending: tuple | None = None
+    expected = 0
     for kind in [*kinds, None]:
         run.start()
         if kind is not None:
             end = time.monotonic() + random.uniform(0, LONGEST_WAIT)
             while time.monotonic() < end and run.process.poll() is None:
                 time.sleep(0.01)
-            if run.process.poll() is None:
-                FAULTS[kind](run)
+            FAULTS[kind](run)
         status = run.wait()
-        if pending is not None:
-            # A start that ended before it chose a checkpoint went on from the same place.
-            chosen = 'going on from' in run.log.read_text() or run.reached() is not None
-            if chosen:
-                outcomes += [Outcome(*fault[:2], run.began(), *fault[2:]) for fault in pending]
-                pending = None
-        reached = run.reached()
+        began = run.began()
+        assert began in (None, expected), f'went on from {began}, {expected} was whole'
         if kind is not None:
-            if reached is None:
-                reached = pending[0][1] if pending else run.began()
-            fault = (kind, reached, status, last_line(run))
-            pending = (*(pending or ()), fault)
-            print(f'  {kind}: ended at {reached}, status {status}', flush=True)
+            reached, expected = run.reached() or expected, resumable(run)
+            outcomes.append(Outcome(kind, reached, expected, status, last_line(run)))
+            print(f'  {kind}: {reached}, goes on from {expected}, status {status}', flush=True)
     assert status == 0, run.log.read_text()[-3000:]
     return outcomes
 

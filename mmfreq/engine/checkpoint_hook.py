@@ -1,6 +1,7 @@
 """Checkpoints that are whole or not there, and from which a run goes on bit for bit."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from mmfreq.utils.atomic import AtomicBackend, remove_unfinished
 __all__ = ['CheckpointHook']
 
 TRAIN_LOOP = 'train_loop'
+
+_PLAIN = re.compile(r'\d+(_iter_\d+)?')  # numbers in the names of checkpoints
 
 
 @HOOKS.register_module()
@@ -41,13 +44,24 @@ class CheckpointHook(MMEngineCheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Check the interval and tidy up after a crash.
 
+        A resumed checkpoint also says which older files the run keeps, and so removes in time. A
+        file from strangers may name any, so only those of this run's folder are believed.
+
         Args:
             runner (Runner): Runner of the run.
 
         Raises:
             ValueError: If checkpoints would fall between two steps of the optimiser.
         """
+        hub = runner.message_hub
+        kept = hub.runtime_info.get('keep_ckpt_ids', [])
+        hub.update_info('keep_ckpt_ids', [step for step in kept if _PLAIN.fullmatch(str(step))])
         super().before_train(runner)
+        best = getattr(self, 'best_ckpt_path', None)
+        if best is not None:
+            self.best_ckpt_path = self._within(best)
+        for metric, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[metric] = path and self._within(path)
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
             raise ValueError(
@@ -57,6 +71,10 @@ class CheckpointHook(MMEngineCheckpointHook):
             )
         if self.local and is_main_process():
             remove_unfinished(self.out_dir)
+
+    def _within(self, path: str) -> str:
+        """A file of this name in this run's folder, whatever folder a checkpoint names."""
+        return self.file_backend.join_path(self.out_dir, Path(path).name)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Tell the training loop of a resumed run where it stood.

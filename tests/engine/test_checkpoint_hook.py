@@ -249,3 +249,28 @@ def test_random_states_survive_a_file(tmp_path):
         assert draw() == inside
     assert torch.equal(get_random_state()['torch'], outside['torch'])
     assert get_random_state()['python'] == outside['python']
+
+
+def test_a_resumed_checkpoint_names_no_files_elsewhere(tmp_path):
+    """Older checkpoints are removed by names that the resumed one holds."""
+    work_dir, precious = tmp_path / 'run', tmp_path / 'precious.pth'
+    make_runner(work_dir, steps=2).train()
+    content = read_checkpoint(work_dir / 'iter_2.pth')
+    hub = content['message_hub']
+    hub['runtime_info'].update(
+        keep_ckpt_ids=[f'../../{tmp_path.name}/precious', '/etc/passwd', 1, 2, '1_iter_2'],
+        best_ckpt=str(precious),
+        best_score=-1.0,
+    )
+    hub['resumed_keys'].update(keep_ckpt_ids=True, best_ckpt=True, best_score=True)
+    torch.save(content, tmp_path / 'forged.pth')
+    precious.touch()
+    options = dict(save_best='acc', rule='greater', filename_tmpl='{}.pth')
+    runner = make_runner(
+        work_dir, steps=6, load_from=str(tmp_path / 'forged.pth'), checkpoint=options
+    )
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    assert hook.best_ckpt_path == str(work_dir / 'precious.pth')
+    hook._save_best_checkpoint(runner, {'acc': 0.5})
+    assert precious.exists()

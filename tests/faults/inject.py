@@ -90,15 +90,12 @@ class Training:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, 'PYTHON': sys.executable, 'MASTER_PORT': str(self.port)},
-                start_new_session=True,
             )
         self.port += 1  # the former one can be busy for a while
 
     def processes(self) -> list[int]:
-        """The launcher and all it started, by the session they share."""
-        done = subprocess.run(
-            ['ps', '-s', str(self.process.pid), '-o', 'pid='], capture_output=True, text=True
-        )
+        """The launcher and all it started, by the folder on their command lines."""
+        done = subprocess.run(['pgrep', '-f', f'{self.work_dir} '], capture_output=True, text=True)
         return [int(pid) for pid in done.stdout.split()]
 
     def ranks(self) -> list[int]:
@@ -118,7 +115,8 @@ class Training:
 
     def kill(self) -> None:
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.wait()
 
     def reached(self) -> int | None:

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from process import ADE, COCO, LOADERS, SMALL_ADE, SMALL_COCO, output, python, run
+from process import ADE, COCO, LOADERS, SMALL_ADE, SMALL_COCO, here, output, python, run
 
 from mmfreq.models import FDResNet
+from mmfreq.utils import read_checkpoint
+from mmfreq.utils.checkpoint import find_weights
 
 
 def test_train_segmentor(segmentor, pretrained):
@@ -311,3 +313,27 @@ def test_wrong_label_map_stops_the_training(mini_data, tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert re.search(r'\d{6}\.png has class id 177, the highest one allowed is 150', last)
     assert not list(Path(tmp_path / 'run').glob('*.pth'))
+
+
+def test_published_file_has_weights_only(tmp_path):
+    weights = {'backbone.a': torch.randn(3), 'head.b': torch.randn(2, 2)}
+    content = dict(
+        state_dict=weights,
+        optimizer=dict(state={}),
+        meta=dict(cfg='print(1)', experiment_name='private', seed=3),
+        message_hub={},
+    )
+    torch.save(content, tmp_path / 'iter_5.pth')
+    for option, suffix in (((), '.pth'), (('--safetensors',), '.safetensors')):
+        command = ('tools/misc/publish_model.py', tmp_path / 'iter_5.pth', tmp_path / 'out')
+        said = here(*command, '--name', 'mine', *option)
+        path = next((tmp_path / 'out').glob(f'mine-*{suffix}'))
+        assert path.stem.removeprefix('mine-') in said.splitlines()[-1]
+        published = read_checkpoint(path)  # compares the hash
+        assert suffix == '.safetensors' or set(published) == {'state_dict'}
+        found = find_weights(published, path)
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[name], weights[name]) for name in weights)
+        os.truncate(path, path.stat().st_size - 1)
+        with pytest.raises(ValueError, match='is not the file that its name promises'):
+            read_checkpoint(path)

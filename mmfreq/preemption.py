@@ -1,22 +1,26 @@
 """Signals by which a cluster announces that it will stop a process.
 
 This module imports nothing of torch, so that a tool can install the handlers first: a signal that
-arrives during the seconds that the other imports take is then remembered and not deadly.
+arrives during the seconds that the other imports take then puts the run back into the queue, where
+it would have failed.
 """
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
-__all__ = ['REQUEUE', 'Preempted', 'listen', 'requested', 'serve', 'watch_launcher']
+__all__ = ['REQUEUE', 'Preempted', 'begin', 'listen', 'requested', 'serve']
 
 REQUEUE = 85
 """Exit status of a run that saved its state and wants to go on later (``RequeueExit`` of Slurm)."""
 
 _SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 _received: list[str] = []
-_launcher: int | None = None
+_began = False
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl: a signal for the end of the parent
 
 
 class Preempted(SystemExit):
@@ -27,13 +31,28 @@ class Preempted(SystemExit):
 
 
 def listen() -> None:
-    """Remember SIGUSR1 and SIGTERM from now on, in place of ending at once."""
+    """Take SIGUSR1 and SIGTERM as requests to stop from now on.
+
+    Until :func:`begin` there is nothing to save, and they end the process at once with the status
+    :data:`REQUEUE`; afterwards they are remembered. Under torchrun the end of the launcher counts
+    as SIGTERM: one that is killed cannot tell its processes, which would go on beside the next.
+    """
 
     def remember(number: int, frame: FrameType | None) -> None:
+        if not _began:
+            os._exit(REQUEUE)
         _received.append(signal.Signals(number).name)
 
     for number in _SIGNALS:
         signal.signal(number, remember)
+    if 'TORCHELASTIC_RUN_ID' in os.environ and sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def begin() -> None:
+    """From now on there is something to save: remember requests in place of ending at once."""
+    global _began
+    _began = True
 
 
 def serve() -> None:
@@ -53,18 +72,6 @@ def serve() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def watch_launcher() -> None:
-    """Take the end of the process that started this one for a request to stop.
-
-    A launcher that is killed cannot tell its processes, which would go on beside those that are
-    started next.
-    """
-    global _launcher
-    _launcher = os.getppid()
-
-
 def requested() -> str | None:
-    """What asked this process to stop: the first signal, or the end of its launcher; or None."""
-    if _received:
-        return _received[0]
-    return 'end of the launcher' if _launcher not in (None, os.getppid()) else None
+    """Name of the first signal that this process received, or None."""
+    return _received[0] if _received else None

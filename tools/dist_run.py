@@ -9,17 +9,20 @@ import os
 import signal
 import sys
 
+from mmfreq.preemption import REQUEUE
+
+if __name__ == '__main__':  # before the imports that take seconds
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(REQUEUE))
+    # torchrun forwards SIGTERM; older ones know no other.
+    signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
-from mmfreq.preemption import REQUEUE
-
 
 def run() -> None:
     """Run the command."""
-    # torchrun forwards SIGTERM; older ones know no other.
-    signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         main()
     except SignalException as stop:

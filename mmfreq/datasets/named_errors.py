@@ -10,7 +10,24 @@ __all__ = ['NamedErrors']
 
 
 class NamedErrors:
-    """Mixin for data sets: an error about a sample names the sample's files."""
+    """Mixin for data sets: errors name the files that they are about."""
+
+    def filter_data(self) -> list[dict]:
+        """Leave out samples as ``filter_cfg`` says.
+
+        Returns:
+            list[dict]: The others.
+
+        Raises:
+            DataError: If none is left.
+        """
+        samples = super().filter_data()  # type: ignore[misc]
+        if not samples:
+            source = self.ann_file or list(self.data_prefix.values())  # type: ignore[attr-defined]
+            raise DataError(
+                f'no sample is left of {source}: the files are empty, or filter_cfg drops all'
+            )
+        return samples
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one sample.

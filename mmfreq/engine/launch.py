@@ -13,7 +13,6 @@ from mmengine.logging import print_log
 from torch import distributed
 
 from mmfreq.engine.run_configs import map_leaves
-from mmfreq.preemption import watch_launcher
 
 __all__ = ['LAUNCHERS', 'adapt_to_cpus', 'finish_distributed', 'prepare_distributed']
 
@@ -56,9 +55,7 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
         ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True
     ):
         os.environ[name] = os.environ[source]
-    if launcher == 'pytorch':
-        watch_launcher()
-    elif launcher == 'slurm':
+    if launcher == 'slurm':
         os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
         os.environ.setdefault('MASTER_PORT', _slurm_port())
     elif launcher == 'mpi' and 'MASTER_ADDR' not in os.environ:

@@ -22,7 +22,7 @@ from mmfreq.engine.randomness import (
     preserved_randomness,
     set_random_state,
 )
-from mmfreq.preemption import Preempted, requested
+from mmfreq.preemption import Preempted, begin, requested
 from mmfreq.registry import LOOPS
 
 __all__ = ['EpochBasedTrainLoop', 'IterBasedTrainLoop']
@@ -105,6 +105,7 @@ class _Resumable:
         Raises:
             Preempted: After saving a checkpoint, if a process has been asked to stop.
         """
+        begin()
         try:
             return self._run()
         except Preempted:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tools'))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from process import ADE, LOADERS, SMALL_ADE
 
 from mmfreq.engine.resume import find_checkpoints

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from process import ADE, SMALL_ADE, output, run
 
 from mmfreq.utils import read_checkpoint
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tools'))
-from process import ADE, SMALL_ADE, output, run
 
 STEPS = 24
 TWO_NODES = dict(GPUS='2', GPUS_PER_NODE='1', CPUS_PER_TASK='1', GRES='', MASTER_ADDR='127.0.0.1')

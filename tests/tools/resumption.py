@@ -15,6 +15,8 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from process import SMALL_ADE, SMALL_COCO
 
 from mmfreq import preemption

@@ -1,0 +1,13 @@
+import re
+from pathlib import Path
+
+from process import python
+
+
+def test_ten_faults(shared, tmp_path):
+    """Ten faults at random moments of a training on real images; inject.py takes more."""
+    root = shared / 'data/ade20k_mini/ADEChallengeData2016'
+    script = Path(__file__).with_name('inject.py')
+    done = python(script, root, tmp_path / 'out', '--faults', 10, '--seed', 1, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert re.search(r'10 faults: weights and mIoU [\d.]+ as without', done.stdout)

@@ -1,0 +1,85 @@
+"""Signals to a training, from its first moment on."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from process import ADE, SMALL_ADE
+
+from mmfreq import preemption
+
+
+def test_importing_it_loads_no_torch():
+    code = 'import mmfreq.preemption, sys; print("torch" in sys.modules)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout == 'False\n'
+
+
+@pytest.fixture
+def start(mini_data, tmp_path):
+    """Starts a training and waits for a text in its output, or for seconds."""
+    begun = []
+
+    def start(until):
+        root = mini_data / 'ADEChallengeData2016'
+        command = ['tools/train.py', ADE, '--data-root', root, '--work-dir', tmp_path / 'run']
+        command += ['--pretrained', 'none', '--resume', '--cfg-options', *SMALL_ADE]
+        command += ['train_cfg.max_iters=500', 'custom_hooks=[]']
+        log = (tmp_path / 'log').open('w')
+        process = subprocess.Popen(
+            [sys.executable, '-u', *map(str, command)], stdout=log, stderr=subprocess.STDOUT
+        )
+        begun.append(process)
+        if isinstance(until, float):
+            time.sleep(until)
+        while isinstance(until, str) and until not in (tmp_path / 'log').read_text():
+            assert process.poll() is None, (tmp_path / 'log').read_text()[-2000:]
+            time.sleep(0.02)
+        return process, tmp_path / 'log'
+
+    yield start
+    for process in begun:
+        process.kill()
+
+
+def test_during_the_imports(start):
+    process, _ = start(0.6)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(30) == preemption.REQUEUE
+
+
+def test_within_one_step_and_again_while_saving(start, tmp_path):
+    process, log = start('[  3/500]')
+    process.send_signal(signal.SIGTERM)
+    for _ in range(20):  # more of them do no harm
+        time.sleep(0.02)
+        process.send_signal(signal.SIGUSR1)
+        if process.poll() is not None:
+            break
+    assert process.wait(60) == preemption.REQUEUE
+    text = log.read_text()
+    (saved,) = (tmp_path / 'run').glob('iter_*.pth')
+    last = int(re.findall(r'\[ *(\d+)/500\]', text)[-1])
+    assert saved.name == f'iter_{last}.pth' and last <= 5
+    assert f'exit status {preemption.REQUEUE}' in text.splitlines()[-1]
+
+
+def test_a_worker_outlives_a_signal_but_not_its_parent():
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        preemption.serve()
+        os.write(writer, b'ready')
+        time.sleep(60)
+        os._exit(1)
+    assert os.read(reader, 5) == b'ready'
+    code = f'import os; os.kill({child}, 10); os.kill({child}, 15)'
+    subprocess.run([sys.executable, '-c', code], check=True)
+    time.sleep(0.3)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0), 'it ended with the signal of another process'
+    os.kill(child, signal.SIGTERM)
+    assert os.waitpid(child, 0) == (child, 0)

@@ -101,7 +101,7 @@ def check_sharding(family: str, images: torch.Tensor, own: torch.Tensor) -> None
     one = OptimWrapper(torch.optim.SGD(plain.parameters(), lr=0.1))
     plain.train_step(dict(inputs=images), one)
     wrapper = dict(type='MMFullyShardedDataParallel', device_id=torch.device('cpu'))
-    strategy = FSDPStrategy(model_wrapper=wrapper, skip_init_weights=False)
+    strategy = FSDPStrategy(model_wrapper=wrapper, state_dict_cfg='full')
     model, optim_wrapper = strategy.prepare(
         synchronised, optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1))
     )[:2]

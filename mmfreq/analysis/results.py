@@ -1,11 +1,13 @@
 """Results of a benchmark in a CSV file that a later run goes on with."""
 
 import csv
+import io
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from mmfreq.analysis.benchmark import DONE, FIELDS, Case
+from mmfreq.utils.atomic import atomic_write
 
 __all__ = ['ResultFile']
 
@@ -24,7 +26,6 @@ class ResultFile:
 
     def __init__(self, path: str | Path, machines: Collection[str]) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.rows: list[dict[str, str]] = []
         if self.path.exists():
             with self.path.open(newline='') as file:
@@ -57,12 +58,12 @@ class ResultFile:
         self._write_all()
 
     def _write_all(self) -> None:
-        part = self.path.with_name(f'{self.path.name}.part')
-        with part.open('w', newline='') as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator='\n')
-            writer.writeheader()
-            writer.writerows(self.rows)
-        part.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with atomic_write(self.path) as file:
+            file.write(text.getvalue().encode())
 
 
 def _as_text(value: Any) -> str:

@@ -19,6 +19,7 @@ from tabulate import tabulate
 
 from mmfreq.analysis.networks import PEERS, backbone_names
 from mmfreq.analysis.published import read_published
+from mmfreq.analysis.scaling import HEADER, Cluster, rows_of
 from mmfreq.engine.command_line import make_parser
 from mmfreq.registry import MODELS
 
@@ -27,7 +28,12 @@ EXAMPLE = """\
   python tools/zoo/generate.py --check    (changes nothing, fails if something is out of date)"""
 
 MEASURED = Path('tools/zoo/measured')
-PAGES = tuple(map(Path, ('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md')))
+PAGES = tuple(
+    map(
+        Path,
+        ('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md', 'docs/scaling.md'),
+    )
+)
 DECODERS = {
     'upernet': 'UperNet',
     'fpn': 'Semantic FPN',
@@ -249,6 +255,12 @@ def benchmark_table(zoo: Zoo, name: str) -> str:
     return f'{_table(lines, header)}\n\nBatch of one image, fp32; {zoo.note(name)}.'
 
 
+def scaling_table(zoo: Zoo) -> str:
+    """Steps on many devices, calculated from those measured on one."""
+    rows = rows_of(MEASURED / 'families.csv', (8, 64, 256, 1024), Cluster())
+    return f'{_table(rows, HEADER)}\n\nCalculated from single steps, fp32; {zoo.note("families")}.'
+
+
 TABLES: dict[str, Callable[[Zoo], str]] = dict(
     backbones=backbone_table,
     results=results_table,
@@ -256,6 +268,7 @@ TABLES: dict[str, Callable[[Zoo], str]] = dict(
     published=published_table,
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),
+    scaling=scaling_table,
 )
 
 

@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / 'measured'
 NO_DATA = 'none; counts do not depend on what an image shows'
 RANDOM = 'random images, random weights'
 SPEED_MODELS = 'gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t'
+FAMILIES = 'gfnet-h-ti dfformer-s18 cdfformer-s18 affnet-et dsm-s fdresnet-50'
 
 EXAMPLE = """\
   python tools/zoo/measure.py backbones configs    (after a change of a network or a config)
@@ -38,6 +39,11 @@ def measurements() -> dict[str, tuple[str, str]]:
         speed=(
             f'tools/benchmark.py {SPEED_MODELS} --sizes 224 512 --modes inference training '
             '--report work_dirs/speed',
+            RANDOM,
+        ),
+        families=(
+            f'tools/benchmark.py {FAMILIES} --sizes 512 --modes training '
+            '--report work_dirs/families',
             RANDOM,
         ),
         resolution=(

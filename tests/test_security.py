@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmfreq.analysis.inputs import read_images
+from mmfreq.engine.command_line import make_run_parser
 from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
 from mmfreq.utils import checkpoint as loader
 from mmfreq.utils import read_checkpoint
@@ -233,3 +234,13 @@ def test_mask_of_another_size(data):
 def test_config_from_an_address():
     with pytest.raises(ValueError, match='a config is code, so it is read from a local file only'):
         read_config('https://example.org/config.py', None, None, None)
+
+
+def test_the_only_way_past(monkeypatch):
+    """--trust-checkpoint of every tool that reads a checkpoint."""
+    monkeypatch.setattr(loader, '_trusted', False)
+    parser = make_run_parser(None, '')
+    parser.parse_args(['config.py'])
+    assert not loader._trusted
+    parser.parse_args(['config.py', '--trust-checkpoint'])
+    assert loader._trusted

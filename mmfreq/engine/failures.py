@@ -54,10 +54,10 @@ def log_failure(error: BaseException, log: Path) -> str:
     own = f'rank {get_rank()}: {cause_of(error)}' if get_rank() else cause_of(error)
     lost = isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
     if lost:
-        lines = log.read_text().splitlines()[-20:] if log.is_file() else ['']
+        lines = log.read_text().splitlines()[-20:] if log.is_file() else []
         causes = [line.partition(MARK)[2] for line in lines if MARK in line]
         own = causes[-1] if causes else 'another process of the run ended'
-        if MARK in lines[-1]:
+        if causes and MARK in lines[-1]:
             return own
     logger = MMLogger.get_current_instance()
     if not (lost or isinstance(error, EXPLAINED)):

@@ -1,16 +1,20 @@
-"""Signals to a training, from its first moment on."""
+"""Signals to a training, from its first moment on, and what else can end it."""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from process import ADE, SMALL_ADE
 
 from mmfreq import preemption
+from mmfreq.engine.resume import find_checkpoints
+from mmfreq.utils import read_checkpoint
 
 
 def test_importing_it_loads_no_torch():
@@ -23,12 +27,12 @@ def test_importing_it_loads_no_torch():
 def start(mini_data, tmp_path):
     """Starts a training and waits for a text in its output, or for seconds."""
     begun = []
+    root = Path(shutil.copytree(mini_data / 'ADEChallengeData2016', tmp_path / 'data'))
 
-    def start(until):
-        root = mini_data / 'ADEChallengeData2016'
+    def start(until, *options):
         command = ['tools/train.py', ADE, '--data-root', root, '--work-dir', tmp_path / 'run']
         command += ['--pretrained', 'none', '--resume', '--cfg-options', *SMALL_ADE]
-        command += ['train_cfg.max_iters=500', 'custom_hooks=[]']
+        command += ['train_cfg.max_iters=500', 'custom_hooks=[]', *options]
         log = (tmp_path / 'log').open('w')
         process = subprocess.Popen(
             [sys.executable, '-u', *map(str, command)], stdout=log, stderr=subprocess.STDOUT
@@ -83,3 +87,39 @@ def test_a_worker_outlives_a_signal_but_not_its_parent():
     assert os.waitpid(child, os.WNOHANG) == (0, 0), 'it ended with the signal of another process'
     os.kill(child, signal.SIGTERM)
     assert os.waitpid(child, 0) == (child, 0)
+
+
+def last_lines(log, tmp_path):
+    """Of what the tool printed, and of the log in the run's folder."""
+    own = next((tmp_path / 'run').glob('*/*.log'))
+    return [path.read_text().strip().splitlines()[-1] for path in (log, own)]
+
+
+def test_a_data_file_that_vanishes(start, tmp_path):
+    process, log = start('[  1/500]', 'default_hooks.checkpoint.interval=1')
+    (tmp_path / 'data/images/training/000003.jpg').unlink()
+    assert process.wait(60) == 1
+    for line in last_lines(log, tmp_path):
+        assert re.search(r'error: the sample of .*000003\.jpg, .* No such file', line), line
+    newest = find_checkpoints(tmp_path / 'run')[0]
+    assert read_checkpoint(newest)['meta']['iter'] >= 1
+
+
+def test_a_killed_worker(start, tmp_path):
+    process, log = start('[  1/500]', 'train_dataloader.num_workers=1')
+    children = ['ps', '--ppid', str(process.pid), '-o', 'pid=']
+    for pid in subprocess.run(children, capture_output=True, text=True).stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    assert process.wait(60) == 1
+    for line in last_lines(log, tmp_path):
+        assert re.search(
+            r'error: .*DataLoader worker .*(killed by signal|exited unexpectedly)', line
+        )
+
+
+def test_a_work_dir_that_cannot_be_written(start, tmp_path):
+    (tmp_path / 'run').write_text('not a folder')
+    process, log = start(0.0)
+    assert process.wait(60) == 1
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith('error: ') and str(tmp_path / 'run') in last

@@ -54,7 +54,8 @@ def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
     cfg = read_config_of(args)
     prepare_distributed(cfg, args.launcher)
-    going_on = args.resume is not None and resume(cfg, args.resume)
+    source = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto'))
+    going_on = bool(source) and resume(cfg, source)
     run_configs.set_pretrained(cfg, 'none' if going_on else args.pretrained)
     if args.amp:
         run_configs.enable_amp(cfg)
@@ -70,7 +71,8 @@ def prepare(args: argparse.Namespace) -> Runner:
 def warn_about(runner: Runner) -> None:
     """Log what often makes a result differ from the expected one."""
     cfg = runner.cfg
-    if cfg.model.backbone.get('init_cfg') is None and not cfg.resume and not cfg.load_from:
+    started = cfg.get('resume') or cfg.get('load_from')
+    if cfg.model.backbone.get('init_cfg') is None and not started:
         print_log('the backbone starts from scratch; see --pretrained', 'current', logging.WARNING)
     scaling = cfg.get('auto_scale_lr') or {}
     batch_size = get_world_size() * cfg.train_dataloader.batch_size

@@ -30,12 +30,13 @@ class CheckpointHook(MMEngineCheckpointHook):
       generators of every process and its place in the data, if the loop is one of mmfreq's.
 
     Args:
-        **kwargs: As in ``mmengine.hooks.CheckpointHook``. ``backend_args`` other than None leave
-            the way of writing to that backend.
+        **kwargs: As in ``mmengine.hooks.CheckpointHook``. Files in another storage, by
+            ``backend_args`` or an address as ``out_dir``, are written as that storage does.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        self.local = kwargs.get('backend_args') is None
+        elsewhere = '://' in str(kwargs.get('out_dir'))
+        self.local = kwargs.get('backend_args') is None and not elsewhere
         if self.local:
             kwargs['backend_args'] = {'backend': 'mmfreq.atomic'}
         super().__init__(**kwargs)

@@ -195,7 +195,9 @@ class IterBasedTrainLoop(_Resumable, MMEngineIterLoop):
     def _run(self) -> nn.Module:
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
-        self._validate(self._iter > 0 and self._validation_due())
+        self._decide_current_val_interval()
+        if self._iter > 0:
+            self._validate(self._validation_due())
         batches = self._endless_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
@@ -231,8 +233,9 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
 
     def _run(self) -> nn.Module:
         self.runner.call_hook('before_train')
-        if self.batches_done == 0:
-            self._validate(self._epoch > 0 and self._validation_due())
+        self._decide_current_val_interval()
+        if self._epoch > 0 and self.batches_done == 0:
+            self._validate(self._validation_due())
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._decide_current_val_interval()

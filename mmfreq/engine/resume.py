@@ -42,6 +42,7 @@ def resume(cfg: Config, source: str) -> bool:
         raise found[0]
     if found[0] is None:
         print_log(f'{cfg.work_dir} has no checkpoint: the run starts from the beginning', 'current')
+        cfg.resume = False
         return False
     path, seed = found[0]
     print_log(f'going on from {path}', 'current')

@@ -72,6 +72,19 @@ def slurm(monkeypatch, job, step=0):
         monkeypatch.setenv(f'SLURM_{name}', str(value))
 
 
+@pytest.mark.parametrize(('visible', 'device'), [(1, 0), (4, 1)])
+def test_processes_use_the_gpu_they_see(group, monkeypatch, visible, device):
+    """With --gpus-per-task=1 every process sees one, its number 0."""
+    used = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: visible)
+    monkeypatch.setattr(torch.cuda, 'set_device', used.append)
+    monkeypatch.setenv('MASTER_ADDR', 'n1')
+    slurm(monkeypatch, 7)  # local rank 1
+    prepare_distributed(Config(), 'slurm')
+    assert used == [device] and os.environ['LOCAL_RANK'] == str(device) and group == ['nccl']
+
+
 def test_ports_follow_from_the_job(group, monkeypatch):
     monkeypatch.setenv('MASTER_ADDR', 'n1')
     ports = set()

@@ -119,7 +119,7 @@ def main():
             (2, signal.SIGTERM, dict(in_validation=RUNS[kind][3])),
         ):
             work_dir = out / f'{kind}_{workers}'
-            options = [f'train_dataloader.num_workers={workers}']
+            options = [f'{split}_dataloader.num_workers={workers}' for split in ('train', 'val')]
             stopped = compare(
                 full, data, work_dir, kind, options, number=number, rank=rank, **place
             )

@@ -35,7 +35,7 @@ def test_resumed_is_uninterrupted(full, workers, interruption, mini_data, tmp_pa
     kind, uninterrupted = full
     if kind == 'iterations' and 'in_validation' in interruption:
         interruption = interruption | dict(in_validation=3)
-    options = [f'train_dataloader.num_workers={workers}']
+    options = [f'{split}_dataloader.num_workers={workers}' for split in ('train', 'val')]
     stopped = compare(uninterrupted, mini_data, tmp_path, kind, options, **interruption)
     assert stopped == interruption.get('after_step', interruption.get('in_validation'))
 

@@ -1,10 +1,12 @@
 import signal
 
 import pytest
+import torch
 from process import output, python
 from resumption import compare, config_of, train
 
 from mmfreq import preemption
+from mmfreq.engine.resume import resume
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +20,11 @@ def listening():
 
 @pytest.fixture(scope='module', params=['iterations', 'epochs'])
 def full(request, mini_data, tmp_path_factory):
-    kind = request.param
-    return kind, train(config_of(kind, mini_data, tmp_path_factory.mktemp(kind)))
+    kind, work_dir = request.param, tmp_path_factory.mktemp(request.param)
+    options = ['default_hooks.checkpoint.max_keep_ckpts=-1']
+    if kind == 'iterations':
+        options.append('default_hooks.checkpoint.interval=3')
+    return kind, train(config_of(kind, mini_data, work_dir, *options)), work_dir
 
 
 @pytest.mark.parametrize('workers', [0, 2])
@@ -32,12 +37,23 @@ def full(request, mini_data, tmp_path_factory):
     ids=['step', 'validation'],
 )
 def test_resumed_is_uninterrupted(full, workers, interruption, mini_data, tmp_path):
-    kind, uninterrupted = full
+    kind, uninterrupted, _ = full
     if kind == 'iterations' and 'in_validation' in interruption:
         interruption = interruption | dict(in_validation=3)
     options = [f'{split}_dataloader.num_workers={workers}' for split in ('train', 'val')]
     stopped = compare(uninterrupted, mini_data, tmp_path, kind, options, **interruption)
     assert stopped == interruption.get('after_step', interruption.get('in_validation'))
+
+
+def test_resumed_from_before_a_validation(full, mini_data, tmp_path):
+    """The checkpoint is older than the validation at the same place, which is done again."""
+    kind, uninterrupted, work_dir = full
+    cfg = config_of(kind, mini_data, tmp_path)
+    name = 'iter_3.pth' if kind == 'iterations' else 'epoch_1.pth'
+    assert resume(cfg, str(work_dir / name))
+    losses, weights, _ = train(cfg)
+    assert losses.items() <= uninterrupted[0].items()
+    assert all(torch.equal(weights[name], uninterrupted[1][name]) for name in weights)
 
 
 def test_several_processes(mini_data, tmp_path, unused_port):

@@ -12,8 +12,8 @@ setup:  ## Create .venv and install everything into it, once
 demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evaluate, draw predictions
 	@$(BIN)/python tools/demo.py
 
-test: setup  ## Run the tests
-	@$(BIN)/python -m pytest
+test: setup  ## Run the tests, in two processes with one thread each
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup  ## Check style, docstrings and types
 	@$(BIN)/ruff check .

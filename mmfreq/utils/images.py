@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 __all__ = ['check_image_size']
 
@@ -14,7 +14,7 @@ def check_image_size(path: str | Path) -> None:
     ``PIL.Image.MAX_IMAGE_PIXELS``, 179 million pixels, unless it is changed.
 
     Args:
-        path (str | Path): Path of the image; files that Pillow does not know pass.
+        path (str | Path): Path of the image; files that Pillow cannot open pass.
 
     Raises:
         ValueError: If it has more pixels.
@@ -22,7 +22,7 @@ def check_image_size(path: str | Path) -> None:
     try:
         with Image.open(path):
             return
-    except UnidentifiedImageError:
-        return
     except Image.DecompressionBombError as error:
         raise ValueError(f'{path} is refused: {error}') from error
+    except (OSError, SyntaxError):  # damaged, or unknown to Pillow
+        return

@@ -1,13 +1,15 @@
 import os
 import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 from cluster import Cluster
 
 
 @pytest.fixture(scope='session')
-def cluster(tmp_path_factory):
+def cluster():
     """A Slurm cluster of two nodes on this machine."""
     path = f'{os.environ["PATH"]}:/usr/sbin'
     needed = ('munged', 'slurmctld', 'slurmd', 'srun')
@@ -15,11 +17,11 @@ def cluster(tmp_path_factory):
     if missing:
         assert 'CI' not in os.environ, 'run tools/setup/slurm.sh'
         pytest.skip(f'there is no {", ".join(missing)}; see tools/setup/slurm.sh')
-    folder = tmp_path_factory.mktemp('slurm')
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)  # munge insists
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         port = listener.getsockname()[1]
-    with Cluster(folder, min(port, 65000)) as running:
-        yield running
+    # Munge insists on folders that only their owner can write.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with Cluster(Path(folder), min(port, 65000)) as running:
+            yield running

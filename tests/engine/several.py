@@ -44,6 +44,7 @@ def networks(family: str) -> tuple[Net, Net]:
     """The same network twice: plain, and with norms that synchronise."""
     torch.manual_seed(0)
     plain = Net(family).double().train()
+    plain.init_weights()  # once, here: strategies would do it again
     synchronised = deepcopy(plain)
     for module in synchronised.modules():
         if type(module) is nn.BatchNorm2d:
@@ -101,17 +102,16 @@ def check_sharding(family: str, images: torch.Tensor, own: torch.Tensor) -> None
     one = OptimWrapper(torch.optim.SGD(plain.parameters(), lr=0.1))
     plain.train_step(dict(inputs=images), one)
     wrapper = dict(type='MMFullyShardedDataParallel', device_id=torch.device('cpu'))
-    strategy = FSDPStrategy(model_wrapper=wrapper, state_dict_cfg='full')
+    strategy = FSDPStrategy(model_wrapper=wrapper)
     model, optim_wrapper = strategy.prepare(
         synchronised, optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1))
     )[:2]
     whole = sum(parameter.numel() for parameter in plain.parameters())
     assert sum(parameter.numel() for parameter in model.parameters()) < whole, 'a part of them'
     model.train_step(dict(inputs=own), optim_wrapper)
-    state = strategy.model_state_dict()
-    if get_rank() == 0:
-        for name, parameter in plain.named_parameters():
-            torch.testing.assert_close(state[name], parameter.detach(), rtol=1e-9, atol=1e-12)
+    with model.summon_full_params(model, writeback=False):
+        for parameter, other in zip(plain.parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(other.detach(), parameter.detach(), rtol=1e-9, atol=1e-12)
 
 
 def main() -> None:

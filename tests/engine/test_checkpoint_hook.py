@@ -61,7 +61,9 @@ class Numbers(torch.utils.data.Dataset):
         return dict(inputs=float(index), data_samples=Sample([index]))
 
 
-def make_runner(work_dir, steps=6, interval=1, broken=(), load_from=None, **hooks):
+def make_runner(
+    work_dir, steps=6, interval=1, broken=(), load_from=None, auto_scale_lr=None, **hooks
+):
     checkpoint = dict(type=CheckpointHook, by_epoch=False, interval=interval, max_keep_ckpts=2)
     hooks = dict(checkpoint=checkpoint | hooks.pop('checkpoint', {}), **hooks)
     return Runner(
@@ -79,6 +81,7 @@ def make_runner(work_dir, steps=6, interval=1, broken=(), load_from=None, **hook
         default_scope='mmengine',
         load_from=load_from,
         resume=load_from is not None,
+        auto_scale_lr=auto_scale_lr,
         experiment_name=f'{work_dir}-{random.random()}',
     )
 
@@ -274,3 +277,11 @@ def test_a_resumed_checkpoint_names_no_files_elsewhere(tmp_path):
     assert hook.best_ckpt_path == str(work_dir / 'precious.pth')
     hook._save_best_checkpoint(runner, {'acc': 0.5})
     assert precious.exists()
+
+
+def test_learning_rate_follows_the_batch(tmp_path):
+    """The loops' data loaders tell MMEngine their batch size."""
+    scale = dict(enable=True, base_batch_size=8)
+    runner = make_runner(tmp_path, steps=1, auto_scale_lr=scale)
+    runner.train()
+    assert runner.optim_wrapper.get_lr()['lr'] == [pytest.approx(0.1 * 2 / 8)]

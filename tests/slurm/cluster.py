@@ -60,6 +60,14 @@ class Cluster:
         self.daemons: list[subprocess.Popen] = []
 
     def __enter__(self) -> 'Cluster':
+        try:
+            self._start_all()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_all(self) -> None:
         os.environ.update(self.environment)
         user = subprocess.run(['id', '-un'], capture_output=True, text=True).stdout.strip()
         conf = CONF.format(folder=self.folder, user=user, port=self.port)
@@ -86,7 +94,6 @@ class Cluster:
         for number in range(1, NODES + 1):
             self._start('slurmd', '-D', '-N', f'n{number}')
         self._wait('sinfo -h -N -p low -t idle -o %N', 'n1\nn2')
-        return self
 
     def __exit__(self, *_: object) -> None:
         subprocess.run(['scancel', '--user', str(os.getuid())], capture_output=True)

@@ -55,12 +55,11 @@ def prepare_distributed(cfg: Config, launcher: str) -> None:
         ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), _VARIABLES[launcher], strict=True
     ):
         os.environ[name] = os.environ[source]
-    if launcher == 'slurm':
-        os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
-        os.environ.setdefault('MASTER_PORT', _slurm_port())
-    elif launcher == 'mpi' and 'MASTER_ADDR' not in os.environ:
-        os.environ['MASTER_ADDR'] = _this_host()
-    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        first_host = dict(slurm=_first_slurm_host, mpi=_only_mpi_host).get(launcher)
+        os.environ['MASTER_ADDR'] = first_host() if first_host else '127.0.0.1'
+    if 'MASTER_PORT' not in os.environ:
+        os.environ['MASTER_PORT'] = _slurm_port() if launcher == 'slurm' else '29500'
 
     options = dict(cfg.get('env_cfg', {}).get('dist_cfg', {}))
     timeout = timedelta(seconds=options.pop('timeout')) if 'timeout' in options else None
@@ -115,8 +114,6 @@ def finish_distributed() -> None:
 
 
 def _first_slurm_host() -> str:
-    if 'MASTER_ADDR' in os.environ:
-        return os.environ['MASTER_ADDR']
     nodes = os.environ['SLURM_JOB_NODELIST']
     command = ['scontrol', 'show', 'hostnames', nodes]
     if shutil.which(command[0]) is None:
@@ -133,7 +130,7 @@ def _slurm_port() -> str:
     return str(10000 + (8 * job + step) % 20000)
 
 
-def _this_host() -> str:
+def _only_mpi_host() -> str:
     if os.environ['OMPI_COMM_WORLD_SIZE'] != os.environ.get('OMPI_COMM_WORLD_LOCAL_SIZE'):
         raise ValueError(
             '--launcher mpi on several nodes needs MASTER_ADDR: the address of the node of rank 0'

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
-from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 
 __all__ = ['find_checkpoints', 'resume']
 
@@ -98,7 +98,7 @@ def _place(path: Path) -> list[int]:
 
 def _read_seed(path: Path) -> tuple[str, int]:
     checkpoint = read_checkpoint(path)
-    find_state_dict(checkpoint, path)  # refuses NaN
+    find_weights(checkpoint, path)  # refuses NaN
     try:
         return str(path), int(checkpoint['meta']['seed'])
     except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 
 __all__ = [
     'add_tensorboard',
@@ -139,7 +139,7 @@ def check_checkpoint(source: str) -> None:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a whole and harmless checkpoint.
     """
-    find_state_dict(read_checkpoint(source), source)
+    find_weights(read_checkpoint(source), source)
 
 
 def enable_amp(cfg: Config) -> None:
@@ -210,7 +210,7 @@ def read_only_safe_checkpoints() -> None:
     def load(filename: str, map_location: Any) -> Any:
         checkpoint = read_checkpoint(filename, map_location)
         if isinstance(checkpoint, dict):
-            find_state_dict(checkpoint, filename)  # refuses NaN
+            find_weights(checkpoint, filename)  # refuses NaN
             meta = checkpoint.get('meta')
             if isinstance(meta, dict):
                 meta.pop('config', None)

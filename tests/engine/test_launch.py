@@ -138,3 +138,10 @@ def test_a_wrapper_of_the_config_is_kept():
     cfg = Config(dict(model_wrapper_cfg=sharded))
     adapt_to_cpus(cfg)
     assert cfg.model_wrapper_cfg == sharded
+
+
+def test_processes_of_one_machine_need_no_address(group, monkeypatch):
+    for name, value in dict(RANK='0', WORLD_SIZE='2', LOCAL_RANK='0').items():
+        monkeypatch.setenv(name, value)
+    prepare_distributed(Config(), 'pytorch')
+    assert (os.environ['MASTER_ADDR'], os.environ['MASTER_PORT']) == ('127.0.0.1', '29500')

@@ -4,12 +4,9 @@ A small segmentor is trained on real images by tools/dist_train.sh, two processe
 each. Faults come at random moments of a run, also while it starts. After each one the same command
 runs again with --resume. At the end weights and metric must be those of an uninterrupted run.
 
-    python tests/faults/inject.py ADE20K_ROOT OUT --faults 100
-
 ADE20K_ROOT is a folder with images/ and annotations/. Filling a disk needs root, for a small tmpfs.
 """
 
-import argparse
 import collections
 import contextlib
 import os
@@ -29,6 +26,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from process import ADE, LOADERS, SMALL_ADE
 
+from mmfreq.engine.command_line import make_parser
 from mmfreq.engine.resume import find_checkpoints
 from mmfreq.utils import read_checkpoint
 
@@ -249,9 +247,7 @@ def small_copy(root: Path, out: Path) -> Path:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, '  python tests/faults/inject.py ADE20K_ROOT OUT --faults 100')
     parser.add_argument('root', type=Path, help='folder of ADE20K')
     parser.add_argument('out', type=Path, help='folder for the runs, must not exist')
     parser.add_argument('--faults', type=int, default=100, help='default: 100')

@@ -2,8 +2,6 @@
 
 Each is loaded, or refused with a message that names the file; anything else is a failure. It is a
 process of its own, so that a crash of the interpreter is noticed; a hang is cut short.
-
-    python tests/fuzz/mutate.py MINI_DATA OUT --count 1000 --seed 0
 """
 
 import argparse
@@ -23,6 +21,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
+from mmfreq.engine.command_line import make_parser
 from mmfreq.engine.run_configs import read_config
 from mmfreq.utils import find_state_dict, read_checkpoint
 
@@ -129,8 +128,8 @@ def too_long(*_: object) -> None:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(
+        __doc__, '  python tests/fuzz/mutate.py MINI_DATA OUT --count 1000 --seed 0'
     )
     parser.add_argument('data', type=Path, help='folder of render_mini_data.py')
     parser.add_argument('out', type=Path, help='folder for the files, must not exist')

@@ -134,6 +134,7 @@ class FDConv(nn.Conv2d):
         )
         if not self.is_dynamic:
             return
+        self.backend = 'auto'
         if self.padding_mode != 'zeros':
             raise ValueError(f'FDConv pads with zeros only, got padding_mode={self.padding_mode!r}')
         size = (out_channels * side, in_channels * side)
@@ -187,7 +188,7 @@ class FDConv(nn.Conv2d):
             channels, filters, positions, groups = self.attention(pooled)
             gains = (groups * self._unit)[:, self.group_map.long()]
             spectrum = self.spectrum.to(dtype) * gains.unsqueeze(-1)
-            kernels = spectrum_to_kernel(torch.view_as_complex(spectrum), self.kernel_shape)
+            kernels = spectrum_to_kernel(spectrum, self.kernel_shape, self.backend)
             factor = filters[:, :, None] * channels[:, None]
             kernels = kernels * factor[..., None, None]
             if positions is not None:
@@ -198,7 +199,7 @@ class FDConv(nn.Conv2d):
 
     def to_spectrum(self, weight: Tensor) -> Tensor:
         """The parameter ``spectrum``, real and imaginary parts, for weights ``(O, I, k, k)``."""
-        return torch.view_as_real(kernel_to_spectrum(weight)) / self._unit
+        return kernel_to_spectrum(weight) / self._unit
 
     def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Rewrite plain weights, or tensors of the original FDConv, as those of this layer.

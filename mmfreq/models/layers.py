@@ -1,7 +1,5 @@
 """Layers that several networks are built from."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
@@ -9,57 +7,13 @@ from torch import Tensor, nn
 
 __all__ = [
     'ConvDownsample',
-    'Mlp',
     'PatchEmbed',
-    'StarReLU',
     'apply_norm',
     'build_drop_path',
     'resize_positions',
     'to_channels_first',
     'to_channels_last',
 ]
-
-
-class StarReLU(nn.Module):
-    """``scale * relu(x) ** 2 + bias`` with two learned scalars, arXiv 2210.13452, section 2.3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-        self.bias = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the function element by element, to any shape."""
-        return self.scale * F.relu(x).square() + self.bias
-
-
-class Mlp(nn.Module):
-    """Two linear layers with an activation between them.
-
-    Args:
-        dim (int): Number of channels of input and output.
-        hidden_dim (int): Number of channels between the layers.
-        out_dim (int, optional): Number of channels of the output. Defaults to None: ``dim``.
-        act (Callable): Makes the activation. Defaults to ``nn.GELU``.
-        bias (bool): Whether the linear layers have a bias. Defaults to True.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        out_dim: int | None = None,
-        act: Callable[[], nn.Module] = nn.GELU,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim, bias=bias)
-        self.act = act()
-        self.fc2 = nn.Linear(hidden_dim, dim if out_dim is None else out_dim, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(..., C)`` to features ``(..., out_dim)``."""
-        return self.fc2(self.act(self.fc1(x)))
 
 
 class PatchEmbed(nn.Module):

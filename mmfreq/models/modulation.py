@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfreq.models.layers import StarReLU
+from mmfreq.models.pointwise import StarReLU
 from mmfreq.models.pretrained import stored_choice
-from mmfreq.ops import irfft2, rfft2
 from mmfreq.ops.kernel_spectrum import BAND_MASKS, low_pass_mask
+from mmfreq.ops.spectrum import from_parts, to_parts
 
 __all__ = ['BandModulation', 'GlobalAttention', 'LocalAttention']
 
@@ -119,6 +119,7 @@ class BandModulation(nn.Module):
         super().__init__()
         self.factors = factors
         self.requested_masks = masks
+        self.backend = 'auto'
         self.weight = nn.Parameter(torch.zeros(len(factors), dim, 3, 3))
         self.bias = nn.Parameter(torch.zeros(len(factors)))
         masks_id = torch.tensor(BAND_MASKS.index(masks or 'exact'), dtype=torch.uint8)
@@ -130,11 +131,12 @@ class BandModulation(nn.Module):
         """Weight the bands of features ``(B, C, H, W)``; what is below all of them passes."""
         gains = self.gains(x)
         size = (x.shape[-2], x.shape[-1])
-        spectrum = rfft2(x)
+        real, imag = to_parts(x, backend=self.backend)
         y, upper = x, x
         for i, factor in enumerate(self.factors):
-            mask = low_pass_mask(size, factor, self.masks, x.device)
-            lower = irfft2(spectrum.masked_fill(~mask, 0), size, dtype=x.dtype)
+            mask = low_pass_mask(size, factor, self.masks, x.device).to(real.dtype)
+            lower = from_parts(real * mask, imag * mask, size[1], backend=self.backend)
+            lower = lower.to(x.dtype)
             # Added to the input, so that gains of one change nothing, not even by rounding.
             y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
             upper = lower

@@ -1,45 +1,52 @@
-"""Discrete cosine transforms of real feature maps, by products with cached matrices."""
+"""Discrete cosine transforms of real feature maps."""
 
-import math
-from functools import lru_cache
-
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from mmfreq.ops.backends import choose_backend
+from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.layout import to_planes
 
 __all__ = ['dct2', 'dct_frequencies', 'idct2']
 
 
-def dct2(x: Tensor) -> Tensor:
+def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
     """Orthonormal two-dimensional DCT-II of each channel.
 
     ``X[n, m] = sum_ij D_H[n, i] D_W[m, j] x[i, j]`` with ``D_N[n, i] = sqrt(2 / N) *
     cos(pi * n * (i + 1/2) / N)``, row 0 divided by ``sqrt(2)``. The matrices are orthogonal, so the
-    norm is kept and :func:`idct2` is also the gradient. The cost is that of two matrix products,
-    ``H * W * (H + W)`` multiply-adds per channel.
+    norm is kept and :func:`idct2` is also the gradient. With ``gemm`` the cost is that of two
+    matrix products, ``H * W * (H + W)`` multiply-adds per channel; ``fft`` transforms reordered
+    rows and columns with real FFTs of the same length.
 
     Args:
         x (Tensor): Real features, channels-last, shape ``(B, H, W, C)`` with ``H, W >= 1``. float16
             and bfloat16 are transformed in float32, with autocast off.
+        backend (str): See :mod:`mmfreq.ops.backends`; there is no Triton kernel for this, which
+            means ``'gemm'`` then. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Coefficients of the same shape: float64 for float64, float32 else. Index ``n``
         along H is the frequency ``n / (2 * H)`` in cycles per pixel, see :func:`dct_frequencies`.
 
     Raises:
-        ValueError: If ``x`` does not have four axes or has an empty one along H or W.
+        ValueError: If ``x`` does not have four axes or has an empty one along H or W, or
+            ``backend`` is unknown.
     """
-    return _transform(x, inverse=False)
+    return _transform(x, False, backend)
 
 
-def idct2(z: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def idct2(z: Tensor, dtype: torch.dtype | None = None, backend: str = 'auto') -> Tensor:
     """Inverse of :func:`dct2`.
 
     Args:
         z (Tensor): Coefficients, shape ``(B, H, W, C)``.
         dtype (torch.dtype, optional): Dtype of the result. Defaults to None: the one of the
             transform.
+        backend (str): As in :func:`dct2`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Features of the same shape.
@@ -47,7 +54,7 @@ def idct2(z: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     Raises:
         ValueError: As in :func:`dct2`.
     """
-    x = _transform(z, inverse=True)
+    x = _transform(z, True, backend)
     return x if dtype is None else x.to(dtype)
 
 
@@ -64,26 +71,61 @@ def dct_frequencies(size: int, device: torch.device | None = None) -> Tensor:
     return torch.arange(size, dtype=torch.float64, device=device) / (2 * size)
 
 
-def _transform(x: Tensor, inverse: bool) -> Tensor:
+def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(
             f'a DCT needs features of shape (B, H, W, C), at least 1 x 1, got {tuple(x.shape)}'
         )
-    dtype = compute_dtype(x)
     # While a network is traced, sizes are tensors, which would never be found again.
-    rows, columns = (_dct_matrix(int(x.shape[axis]), dtype, x.device) for axis in (1, 2))
-    if inverse:
-        rows, columns = rows.T, columns.T
+    height, width = int(x.shape[1]), int(x.shape[2])
+    dtype = compute_dtype(x)
     with torch.autocast(x.device.type, enabled=False):
+        if choose_backend(backend, x, (height, width), x.shape[3], 'dct') == 'fft':
+            transform = _idct if inverse else _dct
+            planes = to_planes(x.permute(0, 3, 1, 2), dtype)
+            z = transform(transform(planes).transpose(-2, -1)).transpose(-2, -1)
+            return z.permute(0, 2, 3, 1).contiguous()
+        rows, columns = (_dct_matrix(dtype, x.device, side) for side in (height, width))
+        if inverse:
+            rows, columns = rows.T, columns.T
         z = columns @ x.to(dtype)
         return (rows @ z.flatten(2)).reshape(z.shape)
 
 
-@lru_cache(maxsize=64)
-def _dct_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False), torch.no_grad():  # a cached tensor may be needed by autograd
-        positions = torch.arange(size, dtype=torch.float64, device=device) + 0.5
-        angles = math.pi * torch.arange(size, dtype=torch.float64, device=device) / size
-        matrix = (angles[:, None] * positions).cos() * math.sqrt(2 / size)
-        matrix[0] /= math.sqrt(2)
-        return matrix.to(dtype)
+def _dct(x: Tensor) -> Tensor:
+    """DCT-II along the last axis: a real FFT of the even positions and then the odd ones, mirrored.
+
+    J. Makhoul, A fast cosine transform in one and two dimensions, 1980.
+    """
+    size = x.shape[-1]
+    z = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1), norm='ortho')
+    z = z * _half_steps(x.dtype, x.device, size)
+    return torch.cat([z.real, -z.imag[..., 1 : (size + 1) // 2].flip(-1)], -1)
+
+
+def _idct(z: Tensor) -> Tensor:
+    """Inverse of :func:`_dct`."""
+    size = z.shape[-1]
+    mirrored = F.pad(z.flip(-1)[..., : size // 2], (1, 0))  # z[size - k], and nothing at k = 0
+    half = torch.complex(z[..., : size // 2 + 1], -mirrored)
+    x = torch.fft.irfft(half / _half_steps(z.dtype, z.device, size), n=size, norm='ortho')
+    middle = (size + 1) // 2
+    interleaved = x.new_empty(x.shape)
+    interleaved[..., ::2], interleaved[..., 1::2] = x[..., :middle], x[..., middle:].flip(-1)
+    return interleaved
+
+
+@constant
+def _half_steps(size: int) -> np.ndarray:
+    """``sqrt(2) * exp(-i pi k / 2N)`` for the frequencies of a half spectrum, 1 for k = 0."""
+    steps = np.sqrt(2) * np.exp(-1j * np.pi / (2 * size) * np.arange(size // 2 + 1))
+    steps[0] = 1
+    return steps
+
+
+@constant
+def _dct_matrix(size: int) -> np.ndarray:
+    angles = np.outer(np.arange(size), np.arange(size) + 0.5) * (np.pi / size)
+    matrix = np.cos(angles) * np.sqrt(2 / size)
+    matrix[0] /= np.sqrt(2)
+    return matrix

@@ -9,19 +9,29 @@ Two rules hold for every transform here.
   conjugates of each other. A product with a learned filter breaks that. CPU libraries then use the
   Hermitian part of such a column, cuFFT may read one half of it and mirror it, and the two results
   differ by up to a quarter of the output's norm. :func:`irfft2` projects both columns on their
-  Hermitian part first, so that every device returns what the CPU returns.
+  Hermitian part first wherever that is not known to happen anyway, so that every device returns
+  what the CPU returns.
 """
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from mmfreq.ops.backends import is_traced
+from mmfreq.ops.constants import constant
+from mmfreq.ops.layout import to_planes
+
 __all__ = [
     'centred_spectrum',
+    'column_weights',
     'compute_dtype',
     'hermitian',
     'inverse_of_hermitian',
     'irfft2',
     'rfft2',
+    'shares',
 ]
 
 
@@ -62,7 +72,9 @@ def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}')
     with torch.autocast(x.device.type, enabled=False):
-        planes = x.to(compute_dtype(x)).contiguous()
+        planes = _planes(x)
+        if planes.requires_grad and torch.is_grad_enabled() and not is_traced():
+            return _RealTransform.apply(planes, norm)
         return torch.fft.rfft2(planes, norm=norm)
 
 
@@ -97,7 +109,9 @@ def irfft2(
             f'a spectrum of shape {tuple(z.shape)} does not belong to images of size {tuple(s)}: '
             f'its last two axes must be ({height}, {width // 2 + 1})'
         )
-    images = inverse_of_hermitian(hermitian(z, width), s, norm)
+    if z.device.type != 'cpu':  # torch's CPU libraries use the Hermitian part by themselves
+        z = hermitian(z, width)
+    images = inverse_of_hermitian(z, s, norm)
     return images if dtype is None else images.to(dtype)
 
 
@@ -117,6 +131,54 @@ def inverse_of_hermitian(z: Tensor, s: tuple[int, int], norm: str = 'ortho') -> 
     """
     with torch.autocast(z.device.type, enabled=False):
         return torch.fft.irfft2(z, s=s, norm=norm)
+
+
+def _planes(x: Tensor) -> Tensor:
+    dtype = compute_dtype(x)
+    if x.ndim == 4 and not is_traced():
+        return to_planes(x, dtype)
+    return x.to(dtype, memory_format=torch.contiguous_format)
+
+
+class _RealTransform(torch.autograd.Function):
+    """``torch.fft.rfft2`` with a gradient that is an inverse real transform.
+
+    PyTorch's own gradient fills up the half spectrum with zeros and transforms complex images: four
+    times the memory and more than twice the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, planes: Tensor, norm: str) -> Tensor:
+        ctx.size, ctx.norm = (planes.shape[-2], planes.shape[-1]), norm
+        return torch.fft.rfft2(planes, norm=norm)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        halved = grad / column_weights(grad.real.dtype, grad.device, ctx.size[1])
+        return irfft2(halved, ctx.size, _ADJOINT[ctx.norm]), None
+
+
+_ADJOINT = {'ortho': 'ortho', 'backward': 'forward', 'forward': 'backward'}
+
+
+def shares(width: int) -> np.ndarray:
+    """How often each column of a half spectrum occurs in the whole one.
+
+    Args:
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        np.ndarray: 1 for the DC column, and for the Nyquist column of an even width, 2 for the
+        others, shape ``(W // 2 + 1,)``.
+    """
+    weights = np.full(width // 2 + 1, 2.0)
+    weights[0] = 1
+    if width % 2 == 0:
+        weights[-1] = 1
+    return weights
+
+
+column_weights = constant(shares)
 
 
 def hermitian(z: Tensor, width: int) -> Tensor:

@@ -1,27 +1,45 @@
 """Filtering in the frequency domain, the operation behind global-filter token mixers."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.fft import compute_dtype, hermitian, inverse_of_hermitian, rfft2
+from mmfreq.ops.backends import choose_backend, is_traced
+from mmfreq.ops.derived import derived
+from mmfreq.ops.dft import filter_by_products, paired_gains
+from mmfreq.ops.fft import (
+    column_weights,
+    compute_dtype,
+    hermitian,
+    inverse_of_hermitian,
+    rfft2,
+)
+from mmfreq.ops.layout import to_channels_last, to_planes
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
 
-CHUNK_ELEMENTS = 2**18  # per-sample filters are combined in pieces that stay in a CPU's cache
+Piece = tuple[slice, slice]  # samples and channels
+
+GROUP_ELEMENTS = 2**18  # a CPU works on pieces of this size, which stay in its cache
+FEWEST_CHANNELS = 16  # of a piece: one cache line of channels-last features
 
 
-def spectral_filter2d(x: Tensor, weight: Tensor) -> Tensor:
+def spectral_filter2d(x: Tensor, weight: Tensor, backend: str = 'auto') -> Tensor:
     """Multiply the spectrum of feature maps with a filter: a circular convolution of any extent.
 
     ``y = irfft2(rfft2(x) * weight)``, GFNet, arXiv 2107.00645, equation 3. The result equals the
     circular convolution of ``x`` with the filter's impulse response
     ``irfft2(weight, norm='backward')``. It is computed in float32 (float64 when an operand is) with
-    autocast off.
+    autocast off. Training keeps ``x`` and ``weight`` and no spectrum.
 
     Args:
         x (Tensor): Feature maps, real, shape ``(B, C, H, W)``, in any memory format.
         weight (Tensor): Filter as real and imaginary parts, real dtype, shape
             ``(C, H, W // 2 + 1, 2)`` for all samples or ``(B, C, H, W // 2 + 1, 2)`` per sample.
+        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Filtered maps with the shape, dtype and memory format (contiguous or channels-last)
@@ -29,38 +47,36 @@ def spectral_filter2d(x: Tensor, weight: Tensor) -> Tensor:
 
     Raises:
         TypeError: If ``weight`` is complex.
-        ValueError: If the shapes do not fit together; the message gives the shape that would.
+        ValueError: If the shapes do not fit together, where the message gives the shape that would,
+            or ``backend`` is unknown.
     """
     _check_shapes(x, weight)
-    dtype = compute_dtype(x, weight)
-    height, width = x.shape[-2:]
-    gain = torch.view_as_complex(weight.to(dtype).contiguous())
-    # The spectrum of x is Hermitian, so projecting the filter, which is smaller, is enough.
-    product = rfft2(x.to(dtype)) * hermitian(gain, width)
-    y = inverse_of_hermitian(product, (height, width)).to(x.dtype)
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return y.contiguous(memory_format=torch.channels_last) if channels_last else y
+    return _filter(x, weight, None, backend)
 
 
-def dynamic_filter2d(x: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
+def dynamic_filter2d(
+    x: Tensor, basis: Tensor, coefficients: Tensor, backend: str = 'auto'
+) -> Tensor:
     """Filter every channel of every sample with a filter of its own, combined from a common basis.
 
     The filter of sample ``b`` and channel ``c`` is ``sum_n coefficients[b, n, c] * basis[n]``,
     DFFormer, arXiv 2303.03932, equation 6. All these filters together are as large as the spectrum
-    of ``x``. Without gradients they are made and applied a few channels at a time, in place; with
-    gradients they exist once. Computed in float32 (float64 when an operand is) with autocast off.
+    of ``x``: on a CPU they never exist as a whole. Computed in float32 (float64 when an operand
+    is) with autocast off. Training keeps the operands and no spectrum.
 
     Args:
         x (Tensor): Feature maps, real, shape ``(B, C, H, W)``, in any memory format.
         basis (Tensor): Filters as real and imaginary parts, real dtype, shape
             ``(N, H, W // 2 + 1, 2)``.
         coefficients (Tensor): Real coefficients, shape ``(B, N, C)``.
+        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
 
     Returns:
-        Tensor: Filtered maps with the shape and dtype of ``x``.
+        Tensor: Filtered maps with the shape, dtype and memory format of ``x``.
 
     Raises:
-        ValueError: If the shapes do not fit together; the message gives the shape that would.
+        ValueError: If the shapes do not fit together, where the message gives the shape that would,
+            or ``backend`` is unknown.
     """
     batch, channels, height, width = _feature_shape(x)
     expected = (height, width // 2 + 1, 2)
@@ -74,29 +90,149 @@ def dynamic_filter2d(x: Tensor, basis: Tensor, coefficients: Tensor) -> Tensor:
             f'coefficients must have the shape (B, N, C) = {(batch, len(basis), channels)}, '
             f'got {tuple(coefficients.shape)}'
         )
-    dtype = compute_dtype(x, basis, coefficients)
+    return _filter(x, basis, coefficients, backend)
+
+
+def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str) -> Tensor:
+    channels, height, width = x.shape[1:]
+    backend = choose_backend(backend, x, (height, width), channels)
+    operands = (x, weight) if coefficients is None else (x, weight, coefficients)
+    dtype = compute_dtype(*operands)
+    weight = weight.to(dtype)
+    coefficients = None if coefficients is None else coefficients.to(dtype)
     with torch.autocast(x.device.type, enabled=False):
-        # Combining is linear with real coefficients: projecting the few basis filters is enough.
-        gains = torch.view_as_real(
-            hermitian(torch.view_as_complex(basis.to(dtype).contiguous()), width)
-        )
-        weights = coefficients.to(dtype).transpose(1, 2)  # (B, C, N)
-        spectrum = rfft2(x.to(dtype))
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (x, basis, coefficients)):
-            product = spectrum * _combine(weights, gains)
-        else:
-            product = spectrum
-            step = max(min(CHUNK_ELEMENTS // (batch * gains[0].numel()), channels // 4), 1)
-            for i in range(0, channels, step):
-                part = product[:, i : i + step]
-                part.mul_(_combine(weights[:, i : i + step], gains))
-    return inverse_of_hermitian(product, (height, width)).to(x.dtype)
+        if backend == 'gemm':
+            return _filter_by_gemm(x, weight, coefficients)
+        if is_traced():
+            z = rfft2(x.to(dtype)) * _gain(weight, coefficients, width)
+            return inverse_of_hermitian(z, (height, width)).to(x.dtype)
+        return _Filter.apply(x, weight, coefficients)
 
 
-def _combine(weights: Tensor, gains: Tensor) -> Tensor:
-    """Complex filters ``(B, C, H, W')`` from ``(B, C, N)`` and real ``(N, H, W', 2)``."""
-    filters = weights @ gains.flatten(1)
-    return torch.view_as_complex(filters.unflatten(-1, gains.shape[1:]))
+class _Filter(torch.autograd.Function):
+    """The filters by ``torch.fft``, piece by piece on a CPU.
+
+    The gradient transforms the features once more instead of keeping their spectrum, and makes
+    per-sample filters again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight, coefficients)
+
+        def apply(piece: Piece) -> Tensor:
+            z = _spectrum(x[piece], weight.dtype)
+            return z.mul_(_gain(*_cut(weight, coefficients, piece), x.shape[-1]))
+
+        return _in_pieces(x, apply)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        x, weight, coefficients = ctx.saved_tensors
+        grad_weight = torch.zeros_like(weight) if any(ctx.needs_input_grad[1:]) else None
+        grad_coefficients = None if coefficients is None else torch.empty_like(coefficients)
+        height, width = x.shape[-2:]
+        share = column_weights(weight.dtype, x.device, width) / (height * width)
+
+        def apply(piece: Piece) -> Tensor:
+            grad_z = _spectrum(grad[piece], weight.dtype)
+            if grad_weight is not None:
+                grad_gain = _spectrum(x[piece], weight.dtype).conj() * grad_z
+                grad_gain *= share
+                _add_gradients(
+                    torch.view_as_real(grad_gain),
+                    *_cut(weight, coefficients, piece),
+                    *_cut(grad_weight, grad_coefficients, piece),
+                )
+            return grad_z.mul_(_gain(*_cut(weight, coefficients, piece), width).conj())
+
+        with torch.autocast(x.device.type, enabled=False):
+            grad_x = _in_pieces(x, apply)
+        return grad_x, grad_weight, grad_coefficients
+
+
+def _spectrum(x: Tensor, dtype: torch.dtype) -> Tensor:
+    # The factor of the orthonormal transforms is left to the inverse, which has it for nothing.
+    return torch.fft.rfft2(to_planes(x, dtype))
+
+
+def _in_pieces(x: Tensor, spectrum: Callable[[Piece], Tensor]) -> Tensor:
+    """Maps like ``x`` whose spectrum is computed for one piece after the other."""
+    size = (x.shape[-2], x.shape[-1])
+    channels_last = _is_channels_last(x)
+    if x.device.type != 'cpu' or x.numel() <= 2 * GROUP_ELEMENTS:
+        y = inverse_of_hermitian(spectrum((slice(None), slice(None))), size, 'backward')
+        return to_channels_last(y, x.dtype) if channels_last else y.to(x.dtype)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    y = torch.empty_like(x, memory_format=layout)
+    batch, channels = x.shape[:2]
+    count = max(round(channels * size[0] * size[1] / GROUP_ELEMENTS), 1)
+    step = max(-(-channels // count), FEWEST_CHANNELS)
+    for sample in range(batch):
+        for i in range(0, channels, step):
+            piece = (slice(sample, sample + 1), slice(i, i + step))
+            y[piece] = inverse_of_hermitian(spectrum(piece), size, 'backward')
+    return y
+
+
+def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    if is_traced() or torch.is_grad_enabled():
+        gains = paired_gains(weight)
+    else:
+        gains = derived(weight, 'paired gains', paired_gains)
+    if coefficients is not None:
+        basis = gains.reshape(2, 1, -1, weight.shape[0])
+        gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
+    features = x.to(weight.dtype).permute(0, 2, 3, 1)
+    y = filter_by_products(features.contiguous(), gains).to(x.dtype).permute(0, 3, 1, 2)
+    return y if _is_channels_last(x) else y.contiguous()
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def _cut(weight: Tensor, coefficients: Tensor | None, piece: Piece) -> tuple[Tensor, Tensor | None]:
+    """The part of the filters, or of a basis and its coefficients, that belongs to a piece."""
+    samples, channels = piece
+    if coefficients is not None:
+        return weight, coefficients[samples, :, channels]
+    return (weight[channels] if weight.ndim == 4 else weight[samples, channels]), None
+
+
+def _gain(weight: Tensor, coefficients: Tensor | None, width: int) -> Tensor:
+    """Complex filters of a piece, made for a spectrum that :func:`inverse_of_hermitian` gets."""
+    gain = torch.view_as_complex(weight.contiguous())
+    if weight.device.type != 'cpu':  # see irfft2; the spectrum of real features needs no projection
+        gain = hermitian(gain, width)
+    if coefficients is None:
+        return gain
+    # Combining is linear with real coefficients: projecting the few basis filters is enough.
+    return torch.view_as_complex(_combine(coefficients, torch.view_as_real(gain)))
+
+
+def _combine(coefficients: Tensor, basis: Tensor) -> Tensor:
+    """Filters ``(B, C, H, W', 2)`` from ``(B, N, C)`` and a basis ``(N, H, W', 2)``."""
+    filters = coefficients.transpose(1, 2) @ basis.flatten(1)
+    return filters.unflatten(-1, basis.shape[1:])
+
+
+def _add_gradients(
+    grad_gain: Tensor,
+    weight: Tensor,
+    coefficients: Tensor | None,
+    grad_weight: Tensor,
+    grad_coefficients: Tensor | None,
+) -> None:
+    """Add what the filters of a piece, ``(b, c, H, W', 2)``, contribute to the gradients."""
+    if coefficients is None or grad_coefficients is None:
+        grad_weight += grad_gain.sum(0) if weight.ndim == 4 else grad_gain
+        return
+    flat = grad_gain.flatten(2)
+    by_filter = coefficients.transpose(0, 1).flatten(1) @ flat.flatten(0, 1)
+    grad_weight += by_filter.reshape(weight.shape)
+    grad_coefficients.copy_((flat @ weight.flatten(1).T).transpose(1, 2))
 
 
 def _feature_shape(x: Tensor) -> torch.Size:

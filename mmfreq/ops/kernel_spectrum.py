@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.fft import irfft2, rfft2
+from mmfreq.ops.fft import rfft2
+from mmfreq.ops.spectrum import from_parts
 
 __all__ = [
     'BAND_MASKS',
@@ -30,25 +31,30 @@ def kernel_to_spectrum(kernel: Tensor) -> Tensor:
         kernel (Tensor): Weights of shape ``(O, I, k, k)``.
 
     Returns:
-        Tensor: Complex half spectrum of shape ``(O * k, I * k // 2 + 1)``, not normalised.
+        Tensor: Real and imaginary parts of the half spectrum, not normalised, shape
+        ``(O * k, I * k // 2 + 1, 2)``.
     """
     out_channels, in_channels, height, width = kernel.shape
     image = kernel.transpose(1, 2).reshape(out_channels * height, in_channels * width)
-    return rfft2(image, norm='backward')
+    return torch.view_as_real(rfft2(image, norm='backward'))
 
 
-def spectrum_to_kernel(spectrum: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+def spectrum_to_kernel(
+    spectrum: Tensor, shape: tuple[int, int, int, int], backend: str = 'auto'
+) -> Tensor:
     """Inverse of :func:`kernel_to_spectrum`, for any half spectrum.
 
     Args:
-        spectrum (Tensor): Complex, shape ``(..., O * k, I * k // 2 + 1)``.
+        spectrum (Tensor): Real and imaginary parts, shape ``(..., O * k, I * k // 2 + 1, 2)``.
         shape (tuple[int, int, int, int]): ``(O, I, k, k)``.
+        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Weights of shape ``(..., O, I, k, k)``.
     """
     out_channels, in_channels, height, width = shape
-    image = irfft2(spectrum, (out_channels * height, in_channels * width), norm='backward')
+    real, imag = spectrum.unbind(-1)
+    image = from_parts(real, imag, in_channels * width, 'backward', backend)
     image = image.unflatten(-2, (out_channels, height)).unflatten(-1, (in_channels, width))
     return image.transpose(-3, -2)
 

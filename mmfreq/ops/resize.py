@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.fft import compute_dtype, hermitian, inverse_of_hermitian, rfft2
+from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.spectrum import from_parts, to_parts
 
 __all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter']
 
@@ -74,16 +75,17 @@ def _interpolate(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int,
 
 
 def _through_kernel(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
-    gain = hermitian(torch.view_as_complex(weight.contiguous()), old_size[1])
-    kernel = torch.fft.fftshift(inverse_of_hermitian(gain, old_size, 'backward'), dim=(-2, -1))
+    real, imag = weight.unbind(-1)
+    kernel = from_parts(real, imag, old_size[1], 'backward')
+    kernel = kernel.roll((old_size[0] // 2, old_size[1] // 2), dims=(-2, -1))  # zero in the middle
     padding = []
     for old, new in zip(
         reversed(old_size), reversed(new_size), strict=True
     ):  # F.pad starts at the last axis
         before = new // 2 - old // 2  # negative values crop
         padding += [before, new - old - before]
-    kernel = torch.fft.ifftshift(F.pad(kernel, padding), dim=(-2, -1))
-    return torch.view_as_real(rfft2(kernel, norm='backward'))
+    kernel = F.pad(kernel, padding).roll((-(new_size[0] // 2), -(new_size[1] // 2)), (-2, -1))
+    return torch.stack(to_parts(kernel, 'backward'), dim=-1)
 
 
 def _in_spectrum(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:

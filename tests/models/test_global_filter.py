@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mmfreq.models.mixers import GlobalFilter
-from mmfreq.models.mixers.resizable_filter import MAX_CACHED_SIZES
 from mmfreq.ops import resize_filter, spectral_filter2d
+from mmfreq.ops.derived import MAX_VALUES
 
 SIZE, OTHER = (6, 6), (9, 8)
 
@@ -45,11 +45,11 @@ def test_a_size_is_resized_once(layer, x, monkeypatch):
     with torch.no_grad():
         layer(x)
         assert not calls
-        for side in range(10, 10 + MAX_CACHED_SIZES + 1):
+        for side in range(10, 10 + MAX_VALUES + 1):
             layer(torch.randn(1, side, side, 4))
-        assert len(calls) == MAX_CACHED_SIZES + 1
+        assert len(calls) == MAX_VALUES + 1
         layer(x)  # pushed out by the others
-        assert len(calls) == MAX_CACHED_SIZES + 2
+        assert len(calls) == MAX_VALUES + 2
 
 
 def step(layer):

@@ -121,7 +121,8 @@ def combined_filters(x, basis, coefficients):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(filter, 'CHUNK_ELEMENTS', 200)  # two channels at a time, then one
+    monkeypatch.setattr(filter, 'GROUP_ELEMENTS', 30)  # two channels at a time, then one
+    monkeypatch.setattr(filter, 'FEWEST_CHANNELS', 2)
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -172,15 +173,41 @@ class AllocatedSpectra(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize(('training', 'most'), [(False, 1), (True, 3)])
-def test_per_sample_filters_are_never_held_in_inference_and_once_in_training(training, most):
+@pytest.mark.parametrize('training', [False, True])
+def test_neither_spectra_nor_per_sample_filters_exist_as_a_whole(training, monkeypatch):
+    monkeypatch.setattr(filter, 'GROUP_ELEMENTS', 2**14)
     x, basis = torch.randn(2, 64, 32, 62), torch.randn(4, 32, 32, 2)
     coefficients = torch.randn(2, 4, 64)
-    basis.requires_grad_(training)
-    with AllocatedSpectra(2 * 64 * 32 * 32 * 8) as allocated, torch.set_grad_enabled(training):
-        dynamic_filter2d(x, basis, coefficients)
-    # The spectrum of x; in training also the filters and the product.
-    assert len(allocated.storages) == most
+    for operand in (x, basis, coefficients):
+        operand.requires_grad_(training)
+    with AllocatedSpectra(64 * 32 * 32 * 8) as allocated, torch.set_grad_enabled(training):
+        y = dynamic_filter2d(x, basis, coefficients, 'fft')
+        if training:
+            y.backward(torch.ones_like(y))
+    # Features and result; in training their gradients too.
+    assert len(allocated.storages) == (4 if training else 2)
+
+
+def saved_bytes(function):
+    """Bytes of different tensors, parameters left out, that a call keeps for its gradient."""
+    saved = {}
+
+    def pack(tensor):
+        if not tensor.is_leaf:
+            saved[tensor.untyped_storage().data_ptr()] = tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        function()
+    return sum(saved.values())
+
+
+def test_training_keeps_the_features_and_no_spectrum():
+    x = torch.randn(2, 8, 12, 10, requires_grad=True)
+    weight = torch.randn(8, 12, 6, 2, requires_grad=True)
+    features = x * 1  # an activation
+    size = saved_bytes(lambda: spectral_filter2d(features, weight, 'fft'))
+    assert size == features.nbytes
 
 
 def test_dynamic_autocast_and_half_precision():

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 import torch
 from mmcv.cnn import ConvModule, build_norm_layer
+from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
+from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import (
@@ -18,6 +20,7 @@ from mmfreq.models.backbones.metaformer import Stage
 from mmfreq.models.layers import build_drop_path
 from mmfreq.models.mixers import AdaptiveFilter
 from mmfreq.models.pretrained import rename
+from mmfreq.ops.backends import is_traced
 from mmfreq.registry import MODELS
 
 __all__ = ['AFFNet', 'StdLayerNorm']
@@ -51,6 +54,18 @@ class StdLayerNorm(nn.Module):
         return normed * self.weight[:, None, None] + self.bias[:, None, None]
 
 
+class ConvNorm(ConvModule):
+    """Convolution, norm and activation; in evaluation a batch norm becomes part of the weights."""
+
+    def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
+        """Map features ``(B, C, H, W)`` to ``(B, C', H', W')``."""
+        folds = norm and isinstance(self.norm, _BatchNorm) and not self.norm.training
+        if not folds or is_traced():  # whoever runs a graph has better ways to do that
+            return super().forward(x, activate, norm)
+        x = efficient_conv_bn_eval_forward(self.norm, self.conv, x)
+        return self.activate(x) if activate and self.with_activation else x
+
+
 class MBConv(nn.Module):
     """Inverted residual of MobileNetV2, arXiv 1801.04381: 1x1, depthwise 3x3, 1x1.
 
@@ -79,8 +94,8 @@ class MBConv(nn.Module):
     ) -> None:
         super().__init__()
         hidden = expand_ratio * in_dim
-        self.expand = ConvModule(in_dim, hidden, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.depthwise = ConvModule(
+        self.expand = ConvNorm(in_dim, hidden, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.depthwise = ConvNorm(
             hidden,
             hidden,
             3,
@@ -91,7 +106,7 @@ class MBConv(nn.Module):
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
         )
-        self.project = ConvModule(hidden, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.project = ConvNorm(hidden, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
         self.has_skip = stride == 1 and in_dim == dim
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,8 +181,8 @@ class Fusion(nn.Module):
     def __init__(self, dim: int, norm_cfg: dict, act_cfg: dict, block_norm_cfg: dict) -> None:
         super().__init__()
         self.norm = build_norm_layer(block_norm_cfg, dim)[1]
-        self.proj = ConvModule(dim, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
-        self.fuse = ConvModule(2 * dim, dim, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.proj = ConvNorm(dim, dim, 1, norm_cfg=norm_cfg, act_cfg=None)
+        self.fuse = ConvNorm(2 * dim, dim, 1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """Map two maps ``(B, C, H, W)`` to one."""
@@ -216,6 +231,8 @@ class AFFNet(StagedBackbone):
             original's dense models take them.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
+        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
+            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: Kaiming initialisation of convolutions.
@@ -248,6 +265,7 @@ class AFFNet(StagedBackbone):
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
+        backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         settings = resolve_arch(arch, self.arch_settings, ('embed_dims', 'depths', 'expand_ratio'))
@@ -258,14 +276,14 @@ class AFFNet(StagedBackbone):
         check_size_arguments(img_size, resize_mode)
         layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         stem = nn.Sequential(
-            ConvModule(3, self.stem_dims[0], 3, stride=2, padding=1, **layers),
+            ConvNorm(3, self.stem_dims[0], 3, stride=2, padding=1, **layers),
             MBConv(*self.stem_dims, expand_ratio, **layers),
         )
 
         def stage(i: int, drop_paths: list[float]) -> nn.Module:
             dim, in_dim = embed_dims[i], embed_dims[i - 1] if i > 0 else self.stem_dims[1]
             if i == 4:
-                return ConvModule(in_dim, dim, 1, **layers)
+                return ConvNorm(in_dim, dim, 1, **layers)
             strided = 4 * 2**i <= output_stride
             # The first convolution behind a removed stride still sees the finer map undilated.
             dilation = 1 if strided else max(2 * 2**i // output_stride, 1)
@@ -287,8 +305,15 @@ class AFFNet(StagedBackbone):
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
             out_norm=out_norm,
+            backend=backend,
             init_cfg=init_cfg,
         )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute feature maps, see :class:`StagedBackbone`; on a CPU channels-last inside."""
+        if x.ndim == 4 and x.device.type == 'cpu' and not is_traced():
+            x = x.contiguous(memory_format=torch.channels_last)  # oneDNN is faster with it
+        return super().forward(x)
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import load_pretrained
+from mmfreq.ops.backends import check_backend
 from mmfreq.ops.resize import check_resize_mode
 
 __all__ = [
@@ -48,6 +49,7 @@ class StagedBackbone(BaseModule):
         frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
         norm_eval (bool): Keep batch norms in eval mode while training.
         out_norm (dict, optional): Config of the norm of each output; None returns raw features.
+        backend (str): What computes spectral operations, see :mod:`mmfreq.ops.backends`.
         init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
 
     Raises:
@@ -73,6 +75,7 @@ class StagedBackbone(BaseModule):
         frozen_stages: int,
         norm_eval: bool,
         out_norm: dict | None,
+        backend: str,
         init_cfg: dict | list[dict] | None,
     ) -> None:
         super().__init__(init_cfg)
@@ -101,6 +104,7 @@ class StagedBackbone(BaseModule):
             for i in self.out_indices:
                 self.add_module(f'norm{i}', build_norm_layer(out_norm, self.embed_dims[i])[1])
         self._freeze_stages()
+        self.set_backend(backend)
 
     @property
     def out_channels(self) -> tuple[int, ...]:
@@ -167,6 +171,20 @@ class StagedBackbone(BaseModule):
         for cfg in cfgs:
             if cfg['type'] == 'Pretrained':
                 load_pretrained(self, cfg['checkpoint'])
+
+    def set_backend(self, backend: str) -> None:
+        """Choose what computes spectral operations from now on.
+
+        Args:
+            backend (str): See :mod:`mmfreq.ops.backends`.
+
+        Raises:
+            ValueError: If ``backend`` is unknown.
+        """
+        check_backend(backend)
+        for module in self.modules():
+            if hasattr(module, 'backend'):
+                module.backend = backend
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

@@ -50,6 +50,8 @@ class FDResNet(StagedBackbone):
         out_norm (dict, optional): Norm of each output. Defaults to None: raw features.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
+        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
+            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes plain ResNets (``torchvision://resnet50``), which it reproduces
             until it is trained, checkpoints of the original and of this library. Defaults to None:
@@ -83,6 +85,7 @@ class FDResNet(StagedBackbone):
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
+        backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         # mmpretrain takes seconds to import, which users of other backbones need not wait for.
@@ -127,6 +130,7 @@ class FDResNet(StagedBackbone):
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
             out_norm=out_norm,
+            backend=backend,
             init_cfg=init_cfg,
         )
 

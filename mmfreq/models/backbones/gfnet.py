@@ -16,8 +16,9 @@ from mmfreq.models.backbones.base import (
 )
 from mmfreq.models.backbones.metaformer import MetaFormerStage, SingleResidualBlock
 from mmfreq.models.backbones.resizable import ResizableBackbone
-from mmfreq.models.layers import Mlp, PatchEmbed, resize_positions
+from mmfreq.models.layers import PatchEmbed, resize_positions
 from mmfreq.models.mixers import GlobalFilter
+from mmfreq.models.pointwise import Mlp
 from mmfreq.models.pretrained import rename
 from mmfreq.registry import MODELS
 
@@ -72,6 +73,8 @@ class GFNet(ResizableBackbone):
             norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output, ``dict(type='LN')``, ``dict(type='SyncBN')``
             and so on. None returns raw features. Defaults to a layer norm with eps 1e-6.
+        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
+            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released GFNet files as they are and checkpoints of this
             library. Defaults to None: linear layers from a truncated normal distribution.
@@ -116,6 +119,7 @@ class GFNet(ResizableBackbone):
         with_cp: bool = False,
         norm_eval: bool = False,
         out_norm: dict | None = LAYER_NORM,
+        backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         settings = resolve_arch(
@@ -160,6 +164,7 @@ class GFNet(ResizableBackbone):
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
             out_norm=out_norm,
+            backend=backend,
             init_cfg=init_cfg,
         )
 

@@ -14,7 +14,8 @@ from mmfreq.models.backbones.base import (
 )
 from mmfreq.models.backbones.metaformer import MetaFormerBlock, MetaFormerStage
 from mmfreq.models.backbones.resizable import ResizableBackbone
-from mmfreq.models.layers import ConvDownsample, Mlp, StarReLU
+from mmfreq.models.layers import ConvDownsample
+from mmfreq.models.pointwise import Mlp, StarReLU
 from mmfreq.models.pretrained import rename
 
 __all__ = ['MetaFormerBaseline']
@@ -49,6 +50,8 @@ class MetaFormerBaseline(ResizableBackbone):
             norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output. None returns raw features. Defaults to a
             layer norm with eps 1e-6.
+        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
+            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: linear layers and convolutions from a truncated normal distribution.
@@ -74,6 +77,7 @@ class MetaFormerBaseline(ResizableBackbone):
         with_cp: bool = False,
         norm_eval: bool = False,
         out_norm: dict | None = LAYER_NORM,
+        backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         settings = resolve_arch(arch, self.arch_settings)
@@ -110,6 +114,7 @@ class MetaFormerBaseline(ResizableBackbone):
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
             out_norm=out_norm,
+            backend=backend,
             init_cfg=init_cfg,
         )
 

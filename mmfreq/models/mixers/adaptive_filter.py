@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
-from mmfreq.ops import irfft2, rfft2
 from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.spectrum import from_parts, to_parts
 
 __all__ = ['AdaptiveFilter']
 
@@ -47,32 +47,40 @@ class AdaptiveFilter(nn.Module):
         self.w2 = nn.Parameter(0.02 * torch.randn(2, NUM_BLOCKS, block, block))
         self.b2 = nn.Parameter(0.02 * torch.randn(2, NUM_BLOCKS, block))
         self.act = build_activation_layer(act_cfg)
+        self.backend = 'auto'
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter features ``(B, C, H, W)``; computed in fp32 or better with autocast off."""
         dtype = compute_dtype(x, self.w1)
         with torch.autocast(x.device.type, enabled=False):
-            spectrum = rfft2(x.to(dtype))
-            filtered = irfft2(self.mask(spectrum) * spectrum, (x.shape[-2], x.shape[-1]))
+            real, imag = to_parts(x.to(dtype), backend=self.backend)
+            mask_real, mask_imag = self.mask(real, imag)
+            filtered = from_parts(
+                mask_real * real - mask_imag * imag,
+                mask_real * imag + mask_imag * real,
+                x.shape[-1],
+                backend=self.backend,
+            )
             return (x + filtered).to(x.dtype)
 
-    def mask(self, spectrum: Tensor) -> Tensor:
+    def mask(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
         """Mask for a spectrum.
 
         Args:
-            spectrum (Tensor): Complex half spectrum of shape ``(B, C, H, W // 2 + 1)``.
+            real (Tensor): Real part of the half spectrum, shape ``(B, C, H, W // 2 + 1)``.
+            imag (Tensor): Its imaginary part, same shape.
 
         Returns:
-            Tensor: Complex mask of the same shape.
+            tuple[Tensor, Tensor]: Real and imaginary part of the mask, same shape.
         """
         # One real matrix product per layer: the channels of a block are all its real parts and
         # then all its imaginary parts.
-        parts = torch.view_as_real(spectrum).unflatten(1, (NUM_BLOCKS, -1)).movedim(-1, 2)
-        features = parts.flatten(4).flatten(2, 3)  # (B, blocks, 2 * C / blocks, frequencies)
+        blocks = [part.unflatten(1, (NUM_BLOCKS, -1)).flatten(3) for part in (real, imag)]
+        features = torch.cat(blocks, dim=2)  # (B, blocks, 2 * C / blocks, frequencies)
         hidden = self.act(_complex_linear(features, self.w1, self.b1))
         mask = F.softshrink(_complex_linear(hidden, self.w2, self.b2), SPARSITY_THRESHOLD)
-        mask = mask.reshape(parts.shape).movedim(2, -1)
-        return torch.view_as_complex(mask.flatten(1, 2).contiguous())
+        mask_real, mask_imag = mask.chunk(2, dim=2)
+        return mask_real.reshape(real.shape), mask_imag.reshape(real.shape)
 
 
 def _complex_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

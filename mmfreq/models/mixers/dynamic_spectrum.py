@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mmfreq.models.layers import Mlp
 from mmfreq.models.mixers.expanded import ExpandedMixer
+from mmfreq.models.pointwise import Mlp
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
 
 __all__ = ['DynamicSpectrum', 'SpectrumBands']
@@ -30,6 +30,7 @@ class DynamicSpectrum(ExpandedMixer):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
+        self.backend = 'auto'
         self.bands = SpectrumBands(NUM_BANDS)
         self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False)
         # Channels start with different gains, so that tokens mix from the beginning.
@@ -37,11 +38,12 @@ class DynamicSpectrum(ExpandedMixer):
 
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Weigh bands of each channel, see :meth:`ExpandedMixer.mix`."""
-        spectrum = dct2(expanded)
+        spectrum = dct2(expanded, self.backend)
         with torch.autocast(x.device.type, enabled=False):
             profiles = self.bands((x.shape[1], x.shape[2]))
             weights = (profiles.flatten(1).T @ self.gains(x)).to(spectrum.dtype)
-            return idct2(spectrum * weights.reshape(spectrum.shape), expanded.dtype)
+            weighted = spectrum * weights.reshape(spectrum.shape)
+            return idct2(weighted, expanded.dtype, self.backend)
 
     def gains(self, x: Tensor) -> Tensor:
         """Gain of each band.

@@ -2,9 +2,10 @@
 
 from torch import Tensor, nn
 
-from mmfreq.models.layers import Mlp, StarReLU, to_channels_first, to_channels_last
+from mmfreq.models.layers import to_channels_first, to_channels_last
 from mmfreq.models.mixers.global_filter import GlobalFilter
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
+from mmfreq.models.pointwise import Linear, Mlp, StarReLU
 from mmfreq.ops import dynamic_filter2d
 
 __all__ = ['DynamicFilter', 'ExpandedGlobalFilter', 'ExpandedMixer', 'SeparableConv']
@@ -20,9 +21,9 @@ class ExpandedMixer(nn.Module):
 
     def __init__(self, dim: int, expansion: int = 2) -> None:
         super().__init__()
-        self.pwconv1 = nn.Linear(dim, expansion * dim, bias=False)
+        self.pwconv1 = Linear(dim, expansion * dim, bias=False)
         self.act = StarReLU()
-        self.pwconv2 = nn.Linear(expansion * dim, dim, bias=False)
+        self.pwconv2 = Linear(expansion * dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, H, W, C)`` to features of the same shape."""
@@ -108,7 +109,9 @@ class DynamicFilter(ExpandedMixer):
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Filter each channel of each sample, see :meth:`ExpandedMixer.mix`."""
         basis = self.filters.filter_for((x.shape[1], x.shape[2]))
-        filtered = dynamic_filter2d(to_channels_first(expanded), basis, self.coefficients(x))
+        filtered = dynamic_filter2d(
+            to_channels_first(expanded), basis, self.coefficients(x), self.filters.backend
+        )
         return filtered.permute(0, 2, 3, 1)
 
     def coefficients(self, x: Tensor) -> Tensor:

@@ -24,4 +24,5 @@ class GlobalFilter(ResizableFilter):
             Tensor: Filtered features, same shape and dtype.
         """
         weight = self.filter_for((x.shape[1], x.shape[2]))
-        return spectral_filter2d(x.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
+        filtered = spectral_filter2d(x.permute(0, 3, 1, 2), weight, self.backend)
+        return filtered.permute(0, 2, 3, 1)

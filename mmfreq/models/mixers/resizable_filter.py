@@ -1,17 +1,14 @@
 """Spectral filters that are stored for one size of feature maps and used at any."""
 
-from collections import OrderedDict
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from mmfreq.ops import resize_filter
+from mmfreq.ops.backends import is_traced
+from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.resize import check_resize_mode
 
 __all__ = ['ResizableFilter']
-
-MAX_CACHED_SIZES = 4  # a detector meets a new size with nearly every image: keep memory bounded
 
 
 class ResizableFilter(nn.Module):
@@ -26,6 +23,7 @@ class ResizableFilter(nn.Module):
             Defaults to ``'kernel'``.
 
     Attributes:
+        backend (str): What computes the filters, see :mod:`mmfreq.ops.backends`.
         weight (nn.Parameter): Real and imaginary parts, shape ``(N, h, w // 2 + 1, 2)``, drawn from
             a normal distribution with a standard deviation of 0.02.
     """
@@ -37,8 +35,8 @@ class ResizableFilter(nn.Module):
         check_resize_mode(resize_mode)
         self.size = size
         self.resize_mode = resize_mode
+        self.backend = 'auto'
         self.weight = nn.Parameter(0.02 * torch.randn(num_filters, size[0], size[1] // 2 + 1, 2))
-        self._cache = _ResizedFilters()
 
     def filter_for(self, size: tuple[int, int]) -> Tensor:
         """Filters for feature maps of another size.
@@ -51,67 +49,22 @@ class ResizableFilter(nn.Module):
         """
         if size == self.size:
             return self.weight
-        if self.training or torch.is_grad_enabled():
-            return resize_filter(self.weight, self.size, size, self.resize_mode)
-        return self._cache.get(self.weight, self.size, size, self.resize_mode)
+        old_size, mode = self.size, self.resize_mode
+        if self.training or torch.is_grad_enabled() or is_traced():
+            return resize_filter(self.weight, old_size, size, mode)
+        return derived(
+            self.weight,
+            ('resized', old_size, size, mode),
+            lambda weight: resize_filter(weight, old_size, size, mode),
+        )
 
     def train(self, mode: bool = True) -> 'ResizableFilter':
         """Switch between training and evaluation; training holds no resized filters."""
         if mode:
-            self._cache.clear()
+            forget(self.weight)
         super().train(mode)
         return self
 
     def extra_repr(self) -> str:
         """Describe the layer when a model is printed."""
         return f'{len(self.weight)}, size={self.size}, resize_mode={self.resize_mode!r}'
-
-
-class _ResizedFilters:
-    """Resized filters of one layer by size, valid for one value of the layer's weight.
-
-    The weight is compared by value with a copy of it. Version counters would be cheaper, but they
-    do not see a write through ``.data``, which is how MMEngine's EMAHook swaps weights in and out.
-    The comparison costs less than one percent of a forward pass.
-    """
-
-    def __init__(self) -> None:
-        self._source: Tensor | None = None
-        self._mode = ''
-        self._filters: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
-
-    def get(
-        self, weight: Tensor, old_size: tuple[int, int], size: tuple[int, int], mode: str
-    ) -> Tensor:
-        if not self._is_valid_for(weight, mode):
-            self.clear()
-            self._source, self._mode = weight.detach().clone(), mode
-        if size not in self._filters:
-            self._filters[size] = resize_filter(weight.detach(), old_size, size, mode)
-            if len(self._filters) > MAX_CACHED_SIZES:
-                self._filters.popitem(last=False)
-        self._filters.move_to_end(size)
-        return self._filters[size]
-
-    def clear(self) -> None:
-        self._source = None
-        self._filters.clear()
-
-    def _is_valid_for(self, weight: Tensor, mode: str) -> bool:
-        source = self._source
-        return (
-            source is not None
-            and self._mode == mode
-            and source.dtype == weight.dtype
-            and source.device == weight.device
-            and torch.equal(source, weight)
-        )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> '_ResizedFilters':
-        return _ResizedFilters()  # derived data: the copy makes its own
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()  # type: ignore[misc]

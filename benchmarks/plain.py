@@ -1,0 +1,193 @@
+"""The networks as their formulas are published, to compare speed and memory with.
+
+Every layer that this library has made faster is replaced by the plain formula, as the original
+implementations write it: transforms of channels-last features, complex products, one einsum per
+term, layer norms and StarReLU by hand. Weights stay, and so do results up to rounding.
+
+Use it in a benchmark as ``benchmarks/plain.py:dfformer-s18``.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmfreq.analysis.networks import backbone_config, build_backbone, set_image_size
+from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
+from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
+from mmfreq.models.pointwise import Linear, Mlp, StarReLU
+from mmfreq.ops import resize_filter
+
+__all__ = ['build', 'global_filter', 'make_plain']
+
+
+def build(name: str, shape: tuple[int, int]) -> nn.Module:
+    """Build a backbone with plain layers.
+
+    Args:
+        name (str): Name of a backbone, for example ``'dfformer-s18'``.
+        shape (tuple[int, int]): Image size that filters are stored for.
+
+    Returns:
+        nn.Module: The backbone in evaluation mode.
+    """
+    settings = dict(backbone_config(name))
+    set_image_size(settings, shape)
+    return make_plain(build_backbone(settings))
+
+
+def global_filter(x: Tensor, weight: Tensor) -> Tensor:
+    """GFNet's filter, arXiv 2107.00645, equation 3.
+
+    Args:
+        x (Tensor): Features of shape ``(B, H, W, C)``.
+        weight (Tensor): Filter of shape ``(H, W // 2 + 1, C, 2)``.
+
+    Returns:
+        Tensor: Filtered features, contiguous, as the linear layer behind it takes them.
+    """
+    z = torch.fft.rfft2(x, dim=(1, 2), norm='ortho')
+    z = z * torch.view_as_complex(weight)
+    return torch.fft.irfft2(z, s=x.shape[1:3], dim=(1, 2), norm='ortho').contiguous()
+
+
+def make_plain(network: nn.Module) -> nn.Module:
+    """Replace layers of a network, in place, by plain ones that share its parameters.
+
+    Args:
+        network (nn.Module): Of this library.
+
+    Returns:
+        nn.Module: The network.
+    """
+    for name, child in network.named_children():
+        replacement = next((new for old, new in _PLAIN if isinstance(child, old)), make_plain)
+        setattr(network, name, replacement(child))
+        if isinstance(child, nn.LayerNorm) and child.bias is None:
+            child.forward = partial(_layer_norm, child)  # type: ignore[method-assign]
+    return network
+
+
+class PlainStarReLU(nn.Module):
+    """``scale * relu(x) ** 2 + bias``, step by step."""
+
+    def __init__(self, act: StarReLU) -> None:
+        super().__init__()
+        self.scale, self.bias = act.scale, act.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * F.relu(x) ** 2 + self.bias
+
+
+class PlainMlp(nn.Module):
+    """Linear layer, activation, linear layer."""
+
+    def __init__(self, mlp: Mlp) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = _plain_linear(mlp.fc1), _plain_linear(mlp.fc2)
+        self.act = _plain_activation(mlp.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class PlainGlobalFilter(nn.Module):
+    """Static filters, stored and multiplied channels-last."""
+
+    def __init__(self, mixer: GlobalFilter) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(mixer.weight.detach().permute(1, 2, 0, 3).contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return global_filter(x, self.weight)
+
+
+class PlainDynamicFilter(nn.Module):
+    """Filters per sample and channel, arXiv 2303.03932, equation 6."""
+
+    def __init__(self, mixer: DynamicFilter) -> None:
+        super().__init__()
+        self.pwconv1, self.pwconv2 = _plain_linear(mixer.pwconv1), _plain_linear(mixer.pwconv2)
+        self.act = _plain_activation(mixer.act)
+        self.reweight = PlainMlp(mixer.reweight)
+        self.size, self.resize_mode = mixer.filters.size, mixer.filters.resize_mode
+        self.weight = nn.Parameter(mixer.filters.weight.detach().permute(1, 2, 0, 3).contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, height, width, _ = x.shape
+        num_filters = self.weight.shape[2]
+        routes = self.reweight(x.mean((1, 2))).view(batch, num_filters, -1).softmax(1)
+        x = self.act(self.pwconv1(x))
+        z = torch.fft.rfft2(x, dim=(1, 2), norm='ortho')
+        basis = torch.view_as_complex(self._basis((height, width)))
+        weight = torch.einsum('bnc,hwn->bhwc', routes.to(basis.dtype), basis)
+        x = torch.fft.irfft2(z * weight, s=(height, width), dim=(1, 2), norm='ortho')
+        return self.pwconv2(x)
+
+    def _basis(self, size: tuple[int, int]) -> Tensor:
+        """Stored filters, or resized in every pass as the original does."""
+        if size == self.size:
+            return self.weight
+        planes = self.weight.permute(2, 0, 1, 3)
+        resized = resize_filter(planes, self.size, size, self.resize_mode)
+        return resized.permute(1, 2, 0, 3).contiguous()
+
+
+class PlainAdaptiveFilter(nn.Module):
+    """AFFNet's mask with one einsum per term of the complex products, arXiv 2307.14008."""
+
+    def __init__(self, mixer: AdaptiveFilter) -> None:
+        super().__init__()
+        self.w1, self.b1, self.w2, self.b2 = mixer.w1, mixer.b1, mixer.w2, mixer.b2
+        self.act = mixer.act
+
+    def forward(self, x: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft2(x, dim=(2, 3), norm='ortho')
+        blocks = spectrum.unflatten(1, (NUM_BLOCKS, -1))
+        real, imag = _complex_linear(blocks.real, blocks.imag, self.w1, self.b1)
+        real, imag = _complex_linear(self.act(real), self.act(imag), self.w2, self.b2)
+        mask = F.softshrink(torch.stack([real, imag], dim=-1), SPARSITY_THRESHOLD)
+        filtered = torch.view_as_complex(mask).flatten(1, 2) * spectrum
+        return x + torch.fft.irfft2(filtered, s=x.shape[2:], dim=(2, 3), norm='ortho')
+
+
+def _complex_linear(
+    real: Tensor, imag: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    def product(x: Tensor, w: Tensor) -> Tensor:
+        return torch.einsum('bkihw,kio->bkohw', x, w)
+
+    shift = bias[..., None, None]
+    return (
+        product(real, weight[0]) - product(imag, weight[1]) + shift[0],
+        product(imag, weight[0]) + product(real, weight[1]) + shift[1],
+    )
+
+
+def _layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    """The layer norm without bias of MetaFormer's baselines, step by step."""
+    centred = x - x.mean(-1, keepdim=True)
+    variance = centred.pow(2).mean(-1, keepdim=True)
+    return centred / torch.sqrt(variance + norm.eps) * norm.weight
+
+
+def _plain_linear(layer: Linear) -> nn.Linear:
+    plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None)
+    plain.weight, plain.bias = layer.weight, layer.bias
+    return plain
+
+
+def _plain_activation(act: nn.Module) -> nn.Module:
+    return PlainStarReLU(act) if isinstance(act, StarReLU) else act
+
+
+_PLAIN: tuple[tuple[type, Callable[..., nn.Module]], ...] = (
+    (StarReLU, PlainStarReLU),
+    (Mlp, PlainMlp),
+    (GlobalFilter, PlainGlobalFilter),
+    (DynamicFilter, PlainDynamicFilter),
+    (AdaptiveFilter, PlainAdaptiveFilter),
+    (Linear, _plain_linear),
+)

@@ -1,0 +1,152 @@
+"""Which implementation computes a spectral operation.
+
+========  =====================================================================================
+backend   implementation
+========  =====================================================================================
+fft       ``torch.fft`` on contiguous planes
+gemm      products with cached matrices, in real arithmetic only: compiles, exports, any device
+triton    one fused CUDA kernel for maps of up to 64 x 64 pixels; needs the extra ``triton``
+auto      the fastest of the first two for maps like these, from a table of measurements
+========  =====================================================================================
+
+``auto`` is replaced by the environment variable ``MMFREQ_BACKEND`` where that is set; a backend
+that is asked for by an argument or a config is always used. Compiled and exported graphs get
+``gemm``, because compilers have no complex numbers; graphs traced by TorchScript, those of the
+FLOPs report among them, get ``fft``, so that they are the same on every machine.
+"""
+
+import csv
+import logging
+import math
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ['BACKENDS', 'ENVIRONMENT', 'TABLE', 'check_backend', 'choose_backend', 'is_traced']
+
+BACKENDS = ('auto', 'fft', 'gemm', 'triton')
+ENVIRONMENT = 'MMFREQ_BACKEND'
+TABLE = Path(__file__).with_name('backends.csv')
+
+
+def check_backend(backend: str) -> None:
+    """Raise a ``ValueError`` that lists the choices if ``backend`` is not one of them."""
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {BACKENDS}, got {backend!r}')
+
+
+def is_traced() -> bool:
+    """Whether the call becomes part of a graph, compiled, exported or traced."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def choose_backend(
+    requested: str,
+    x: Tensor,
+    size: tuple[int, int],
+    channels: int,
+    operation: str = 'filter',
+) -> str:
+    """Decide how an operation on feature maps is computed.
+
+    Args:
+        requested (str): One of :data:`BACKENDS`.
+        x (Tensor): The feature maps.
+        size (tuple[int, int]): Their size ``(H, W)``.
+        channels (int): Their number of channels.
+        operation (str): ``'filter'`` for the Fourier transform and its filters, ``'dct'`` for the
+            cosine transform. Defaults to ``'filter'``.
+
+    Returns:
+        str: ``'fft'``, ``'gemm'`` or ``'triton'``.
+
+    Raises:
+        ValueError: If the argument or the environment variable names no backend.
+    """
+    check_backend(requested)
+    if requested != 'auto':
+        return requested
+    if torch.compiler.is_compiling():
+        return 'gemm'
+    wanted = os.environ.get(ENVIRONMENT, 'auto')
+    if wanted not in BACKENDS:
+        raise ValueError(f'{ENVIRONMENT} must be one of {BACKENDS}, got {wanted!r}')
+    if wanted != 'auto':
+        return wanted
+    if torch.jit.is_tracing():
+        return _UNMEASURED[operation]
+    training = torch.is_grad_enabled() and x.requires_grad
+    shape = (int(size[0]), int(size[1]), int(channels))
+    return _measured_best(operation, x.device.type, shape, training)
+
+
+# Before anything is measured: the fewest operations, and for cosines the fewest passes.
+_UNMEASURED = {'filter': 'fft', 'dct': 'gemm'}
+
+
+class _Row(NamedTuple):
+    """A line of the table: the fastest backend for maps of one shape."""
+
+    operation: str
+    device: str
+    mode: str
+    height: int
+    width: int
+    channels: int
+    backend: str
+
+    def distance(self, shape: tuple[int, int, int]) -> float:
+        """How different maps of another shape ``(H, W, C)`` are, mostly by the length of sides."""
+        sides = math.log2(shape[0] * shape[1] / (self.height * self.width)) / 2
+        return abs(sides) + abs(math.log2(shape[2] / self.channels)) / 4
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[_Row, ...]:
+    with TABLE.open(newline='') as file:
+        return tuple(
+            _Row(
+                row['operation'],
+                row['device'],
+                row['mode'],
+                int(row['height']),
+                int(row['width']),
+                int(row['channels']),
+                row['backend'],
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+@lru_cache(maxsize=4096)
+def _measured_best(operation: str, device: str, shape: tuple[int, int, int], training: bool) -> str:
+    """Backend of the most similar maps in the table; cached, so each choice is logged once."""
+    mode = 'training' if training else 'inference'
+    rows = [row for row in _table() if row[:3] == (operation, device, mode)]
+    if rows:
+        nearest = min(rows, key=lambda row: row.distance(shape))
+        backend = nearest.backend
+        reason = f'measured at {nearest.height}x{nearest.width}x{nearest.channels}'
+    else:
+        backend, reason = _UNMEASURED[operation], f'nothing was measured on {device}'
+    height, width, channels = shape
+    log(
+        f'{operation} on {channels} maps of {height}x{width} on {device}, {mode}: {backend} '
+        f'({reason})'
+    )
+    return backend
+
+
+def log(message: str, level: int = logging.DEBUG) -> None:
+    """Log a message as MMEngine does where it runs, and with Python's logger elsewhere."""
+    if 'mmengine' in sys.modules:
+        from mmengine.logging import print_log
+
+        print_log(message, logger='current', level=level)
+    else:
+        logging.getLogger('mmfreq').log(level, message)

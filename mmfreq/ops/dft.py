@@ -1,0 +1,138 @@
+"""The Fourier transform of real feature maps as products with matrices, in real arithmetic.
+
+A transform of ``N`` values costs ``N * N`` instead of ``N log N``, but matrix products are what
+every device, compiler and exporter is best at: small maps are faster than with an FFT, and no
+complex number appears in a graph. Features are channels-last, so that nothing has to be copied:
+the matrices stand on the left. A spectrum is its real and its imaginary part, one behind the other.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmfreq.ops.constants import constant
+from mmfreq.ops.fft import shares
+
+__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2']
+
+
+def rdft2(x: Tensor) -> Tensor:
+    """Orthonormal half spectrum of real features.
+
+    Args:
+        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
+
+    Returns:
+        Tensor: Real and imaginary part, shape ``(B, 2, H, W // 2 + 1, C)``.
+    """
+    height, width = int(x.shape[1]), int(x.shape[2])
+    spectrum = _transform(x, _rows(x.dtype, x.device, height)[: 2 * height])
+    return spectrum.reshape(x.shape[0], 2, height, width // 2 + 1, x.shape[3])
+
+
+def irdft2(spectrum: Tensor, width: int) -> Tensor:
+    """Inverse of :func:`rdft2` for any half spectrum.
+
+    Like :func:`mmfreq.ops.irfft2` it uses the Hermitian part.
+
+    Args:
+        spectrum (Tensor): Real and imaginary part, shape ``(B, 2, H, W // 2 + 1, C)``.
+        width (int): Width ``W`` of the features.
+
+    Returns:
+        Tensor: Features of shape ``(B, H, W, C)``.
+    """
+    batch, _, height, columns, channels = spectrum.shape
+    flat = spectrum.reshape(batch, 2 * height, columns * channels)
+    return _inverse(flat, int(height), int(width), channels)
+
+
+def filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
+    """Multiply the spectrum of real features with filters.
+
+    The rows' matrix delivers real, imaginary and once more the real part: what each part is
+    multiplied with, and what is added to the product, then are two views of one tensor.
+
+    Args:
+        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
+        gains (Tensor): Filters from :func:`paired_gains`.
+
+    Returns:
+        Tensor: Filtered features of shape ``(B, H, W, C)``.
+    """
+    height, width, channels = int(x.shape[1]), int(x.shape[2]), x.shape[3]
+    spectrum = _transform(x, _rows(x.dtype, x.device, height))
+    product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
+    return _inverse(product, height, width, channels)
+
+
+def paired_gains(weight: Tensor) -> Tensor:
+    """Filters in the layout of :func:`filter_by_products`.
+
+    Args:
+        weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
+
+    Returns:
+        Tensor: What real and imaginary part are multiplied with, and what the other part is
+        multiplied with, shape ``(2, ..., 2 * H, (W // 2 + 1) * C)``.
+    """
+    real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
+    same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
+    return torch.stack([same, other]).flatten(-2)
+
+
+def _transform(x: Tensor, rows: Tensor) -> Tensor:
+    batch, height, width, channels = x.shape
+    half = _columns(x.dtype, x.device, int(width)) @ x
+    return rows @ half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
+
+
+def _inverse(spectrum: Tensor, height: int, width: int, channels: int) -> Tensor:
+    half = _inverse_rows(spectrum.dtype, spectrum.device, height) @ spectrum
+    half = half.reshape(-1, height, 2 * (width // 2 + 1), channels)
+    return _inverse_columns(spectrum.dtype, spectrum.device, width) @ half
+
+
+@constant
+def _columns(width: int) -> np.ndarray:
+    """Transform along W, ``(2W', W)`` with ``W' = W // 2 + 1``: cosines, then negative sines."""
+    cosine, sine = _waves(width, width // 2 + 1)
+    return np.concatenate([cosine, -sine])
+
+
+@constant
+def _rows(height: int) -> np.ndarray:
+    """Transform along H of complex rows, ``(3H, 2H)``: real, imaginary and again real part.
+
+    Real and imaginary part of a row of the map are neighbours, those of the spectrum are not.
+    """
+    real, imag = _complex_rows(height)
+    return np.concatenate([real, imag, real])
+
+
+@constant
+def _inverse_rows(height: int) -> np.ndarray:
+    """Inverse of the transform along H, ``(2H, 2H)``."""
+    return np.concatenate(_complex_rows(height)).T
+
+
+@constant
+def _inverse_columns(width: int) -> np.ndarray:
+    """Inverse of the transform along W, ``(W, 2W')``; most columns stand for two."""
+    cosine, sine = _waves(width, width // 2 + 1)
+    twice = shares(width)[:, None]
+    return np.concatenate([cosine * twice, -sine * twice]).T
+
+
+def _complex_rows(height: int) -> tuple[np.ndarray, np.ndarray]:
+    cosine, sine = _waves(height, height)
+    real = np.stack([cosine, sine], -1).reshape(height, -1)
+    imag = np.stack([-sine, cosine], -1).reshape(height, -1)
+    return real, imag
+
+
+def _waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal cosines and sines, ``(count, size)``; angles are reduced as integers first."""
+    steps = np.outer(np.arange(count), np.arange(size)) % size
+    angles = 2 * np.pi * steps / size
+    return np.cos(angles) / np.sqrt(size), np.sin(angles) / np.sqrt(size)

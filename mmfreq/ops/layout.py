@@ -1,0 +1,58 @@
+"""Copies between channels-last features and contiguous planes."""
+
+import torch
+from torch import Tensor
+
+__all__ = ['to_channels_last', 'to_planes']
+
+SLOW_STRIDE = 512  # bytes: lines this far apart compete for few places of a CPU's cache
+PADDING = 64  # bytes: one cache line
+FEWEST_BYTES = 2**17  # smaller features fit into the cache anyway
+
+
+def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Contiguous planes of features in any memory format.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)``.
+        dtype (torch.dtype): Of the result.
+
+    Returns:
+        Tensor: Contiguous features of shape ``(B, C, H, W)``; ``x`` itself if it is that already.
+    """
+    if _is_slow(x, x.stride(-1)):
+        x = _with_padding(x.permute(0, 2, 3, 1), dtype).permute(0, 3, 1, 2)
+    return x.to(dtype, memory_format=torch.contiguous_format)
+
+
+def to_channels_last(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Features that are channels-last in memory.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)`` in any memory format.
+        dtype (torch.dtype): Of the result.
+
+    Returns:
+        Tensor: Features of shape ``(B, C, H, W)``; ``x`` itself if it is that already.
+    """
+    if _is_slow(x, x.stride(1)):
+        x = _with_padding(x.flatten(2), dtype).unflatten(2, x.shape[2:])
+    return x.to(dtype, memory_format=torch.channels_last)
+
+
+def _is_slow(x: Tensor, stride: int) -> bool:
+    """Whether a transposing copy would read with a stride that a CPU's cache is bad at."""
+    size = x.element_size()
+    return (
+        x.device.type == 'cpu'
+        and stride > 1
+        and stride * size % SLOW_STRIDE == 0
+        and x.numel() * size >= FEWEST_BYTES
+    )
+
+
+def _with_padding(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy whose rows, along the last axis, do not start at multiples of the slow stride."""
+    size = x.shape[-1]
+    padded = x.new_empty(*x.shape[:-1], size + PADDING // dtype.itemsize, dtype=dtype)
+    return padded[..., :size].copy_(x)

@@ -12,9 +12,12 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmfreq.analysis.networks import backbone_config, build_backbone, set_image_size
+from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
+from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
 from mmfreq.models.pointwise import Linear, Mlp, StarReLU
@@ -67,6 +70,10 @@ def make_plain(network: nn.Module) -> nn.Module:
         setattr(network, name, replacement(child))
         if isinstance(child, nn.LayerNorm) and child.bias is None:
             child.forward = partial(_layer_norm, child)  # type: ignore[method-assign]
+        elif isinstance(child, ConvNorm):  # the norm behind its convolution, in evaluation too
+            child.forward = partial(ConvModule.forward, child)  # type: ignore[method-assign]
+    if isinstance(network, AFFNet):  # features as the image comes, contiguous
+        network.forward = partial(StagedBackbone.forward, network)  # type: ignore[method-assign]
     return network
 
 

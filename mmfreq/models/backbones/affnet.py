@@ -59,6 +59,9 @@ class ConvNorm(ConvModule):
 
     def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
         """Map features ``(B, C, H, W)`` to ``(B, C', H', W')``."""
+        if self.with_activation and hasattr(self.activate, 'inplace'):
+            # For its gradient SiLU in place copies the input that it overwrites.
+            self.activate.inplace = not torch.is_grad_enabled()
         folds = norm and isinstance(self.norm, _BatchNorm) and not self.norm.training
         if not folds or is_traced():  # whoever runs a graph has better ways to do that
             return super().forward(x, activate, norm)

@@ -6,6 +6,7 @@ Between stages, features are ``(B, C, H, W)`` in any memory format.
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+import torch
 from mmcv.cnn.bricks import build_norm_layer
 from mmengine.model import BaseModule
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import load_pretrained
-from mmfreq.ops.backends import check_backend
+from mmfreq.ops.backends import check_backend, is_traced
+from mmfreq.ops.layout import to_channels_last, to_planes
 from mmfreq.ops.resize import check_resize_mode
 
 __all__ = [
@@ -204,7 +206,12 @@ class StagedBackbone(BaseModule):
 
     def _output(self, stage: int, x: Tensor) -> Tensor:
         norm = getattr(self, f'norm{stage}', None)
-        return (x if norm is None else apply_norm(norm, x)).contiguous()
+        x = x if norm is None else apply_norm(norm, x)
+        if is_traced():
+            return x.contiguous()
+        if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+            x.register_hook(_channels_last)  # else all layers before work on mixed layouts
+        return to_planes(x, x.dtype)
 
     def _freeze_stages(self) -> None:
         if self.frozen_stages < 0:
@@ -219,6 +226,10 @@ class StagedBackbone(BaseModule):
             module.eval()
             for param in module.parameters():
                 param.requires_grad = False
+
+
+def _channels_last(grad: Tensor) -> Tensor:
+    return to_channels_last(grad, grad.dtype)
 
 
 def pyramid_sizes(

@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
+from mmfreq.ops.backends import is_traced
 from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.layout import to_channels_last
 from mmfreq.ops.spectrum import from_parts, to_parts
 
 __all__ = ['AdaptiveFilter']
@@ -61,6 +63,8 @@ class AdaptiveFilter(nn.Module):
                 x.shape[-1],
                 backend=self.backend,
             )
+            if x.is_contiguous(memory_format=torch.channels_last) and not is_traced():
+                filtered = to_channels_last(filtered, dtype)
             return (x + filtered).to(x.dtype)
 
     def mask(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ class Linear(nn.Linear):
             x.ndim != 4
             or x.device.type != 'cpu'
             or x.dtype != torch.float32
+            or torch.get_num_threads() == 1  # PyTorch does not call oneDNN then
             or torch.is_autocast_enabled('cpu')
             or is_traced()
         ):

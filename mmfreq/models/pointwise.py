@@ -23,12 +23,12 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(..., C)`` to ``(..., C')``."""
         if (
-            x.ndim != 4
+            is_traced()
+            or x.ndim != 4
             or x.device.type != 'cpu'
             or x.dtype != torch.float32
             or torch.get_num_threads() == 1  # PyTorch does not call oneDNN then
             or torch.is_autocast_enabled('cpu')
-            or is_traced()
         ):
             return super().forward(x)
         maps = F.conv2d(x.permute(0, 3, 1, 2), self.weight[..., None, None], self.bias)

@@ -115,12 +115,14 @@ def _idct(z: Tensor) -> Tensor:
     return interleaved
 
 
-@constant
-def _half_steps(size: int) -> np.ndarray:
+def _half_step_array(size: int) -> np.ndarray:
     """``sqrt(2) * exp(-i pi k / 2N)`` for the frequencies of a half spectrum, 1 for k = 0."""
     steps = np.sqrt(2) * np.exp(-1j * np.pi / (2 * size) * np.arange(size // 2 + 1))
     steps[0] = 1
     return steps
+
+
+_half_steps = constant(_half_step_array, is_complex=True)
 
 
 @constant

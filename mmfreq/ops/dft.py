@@ -2,8 +2,7 @@
 
 A transform of ``N`` values costs ``N * N`` instead of ``N log N``, but matrix products are what
 every device, compiler and exporter is best at: small maps are faster than with an FFT, and no
-complex number appears in a graph. Features are channels-last, so that nothing has to be copied:
-the matrices stand on the left. A spectrum is its real and its imaginary part, one behind the other.
+complex number appears in a graph.
 """
 
 import numpy as np
@@ -16,35 +15,39 @@ from mmfreq.ops.fft import shares
 __all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2']
 
 
-def rdft2(x: Tensor) -> Tensor:
-    """Orthonormal half spectrum of real features.
+def rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Orthonormal half spectrum of real images.
 
     Args:
-        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
+        x (Tensor): Images in float32 or float64, shape ``(..., H, W)``.
 
     Returns:
-        Tensor: Real and imaginary part, shape ``(B, 2, H, W // 2 + 1, C)``.
+        tuple[Tensor, Tensor]: Real and imaginary part, each ``(..., H, W // 2 + 1)``.
     """
-    height, width = int(x.shape[1]), int(x.shape[2])
-    spectrum = _transform(x, _rows(x.dtype, x.device, height)[: 2 * height])
-    return spectrum.reshape(x.shape[0], 2, height, width // 2 + 1, x.shape[3])
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    half = x @ _columns(x.dtype, x.device, width).T
+    half = half.reshape(*x.shape[:-2], 2 * height, width // 2 + 1)
+    spectrum = _rows(x.dtype, x.device, height)[: 2 * height] @ half
+    return spectrum[..., :height, :], spectrum[..., height:, :]
 
 
-def irdft2(spectrum: Tensor, width: int) -> Tensor:
+def irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
     """Inverse of :func:`rdft2` for any half spectrum.
 
     Like :func:`mmfreq.ops.irfft2` it uses the Hermitian part.
 
     Args:
-        spectrum (Tensor): Real and imaginary part, shape ``(B, 2, H, W // 2 + 1, C)``.
-        width (int): Width ``W`` of the features.
+        real (Tensor): Real part, shape ``(..., H, W // 2 + 1)``.
+        imag (Tensor): Imaginary part, same shape.
+        width (int): Width ``W`` of the images.
 
     Returns:
-        Tensor: Features of shape ``(B, H, W, C)``.
+        Tensor: Images of shape ``(..., H, W)``.
     """
-    batch, _, height, columns, channels = spectrum.shape
-    flat = spectrum.reshape(batch, 2 * height, columns * channels)
-    return _inverse(flat, int(height), int(width), channels)
+    height = int(real.shape[-2])
+    half = _inverse_rows(real.dtype, real.device, height) @ torch.cat([real, imag], -2)
+    half = half.reshape(*real.shape[:-2], height, 2 * (width // 2 + 1))
+    return half @ _inverse_columns(real.dtype, real.device, width).T
 
 
 def filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
@@ -60,10 +63,16 @@ def filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
     Returns:
         Tensor: Filtered features of shape ``(B, H, W, C)``.
     """
-    height, width, channels = int(x.shape[1]), int(x.shape[2]), x.shape[3]
-    spectrum = _transform(x, _rows(x.dtype, x.device, height))
+    dtype, device = x.dtype, x.device
+    batch, height, width, channels = x.shape
+    height, width = int(height), int(width)
+    half = _columns(dtype, device, width) @ x
+    half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
+    spectrum = _rows(dtype, device, height) @ half
     product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
-    return _inverse(product, height, width, channels)
+    half = _inverse_rows(dtype, device, height) @ product
+    half = half.reshape(batch, height, 2 * (width // 2 + 1), channels)
+    return _inverse_columns(dtype, device, width) @ half
 
 
 def paired_gains(weight: Tensor) -> Tensor:
@@ -79,18 +88,6 @@ def paired_gains(weight: Tensor) -> Tensor:
     real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
     same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
     return torch.stack([same, other]).flatten(-2)
-
-
-def _transform(x: Tensor, rows: Tensor) -> Tensor:
-    batch, height, width, channels = x.shape
-    half = _columns(x.dtype, x.device, int(width)) @ x
-    return rows @ half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
-
-
-def _inverse(spectrum: Tensor, height: int, width: int, channels: int) -> Tensor:
-    half = _inverse_rows(spectrum.dtype, spectrum.device, height) @ spectrum
-    half = half.reshape(-1, height, 2 * (width // 2 + 1), channels)
-    return _inverse_columns(spectrum.dtype, spectrum.device, width) @ half
 
 
 @constant

@@ -27,11 +27,9 @@ def to_parts(x: Tensor, norm: str = 'ortho', backend: str = 'auto') -> tuple[Ten
     height, width = x.shape[-2:]
     if _chosen(x, backend, width) == 'gemm':
         with torch.autocast(x.device.type, enabled=False):
-            features = _as_maps(x.to(compute_dtype(x))).permute(0, 2, 3, 1)
-            spectrum = rdft2(features.contiguous()) * _scale(height * width, norm)
-            real, imag = spectrum.movedim(-1, 2).unbind(1)
-            shape = (*x.shape[:-1], width // 2 + 1)
-            return real.reshape(shape), imag.reshape(shape)
+            real, imag = rdft2(x.to(compute_dtype(x)))
+            scale = _scale(height * width, norm)
+            return (real, imag) if scale == 1 else (real * scale, imag * scale)
     real, imag = torch.view_as_real(rfft2(x, norm)).unbind(-1)
     return real, imag
 
@@ -54,20 +52,15 @@ def from_parts(
     height = real.shape[-2]
     if _chosen(real, backend, width) == 'gemm':
         with torch.autocast(real.device.type, enabled=False):
-            parts = torch.stack([_as_maps(real), _as_maps(imag)], 1).movedim(2, -1)
-            images = irdft2(parts, width).permute(0, 3, 1, 2) / _scale(height * width, norm)
-            return images.reshape(*real.shape[:-1], width)
+            images = irdft2(real, imag, width)
+            scale = _scale(height * width, norm)
+            return images if scale == 1 else images / scale
     return irfft2(torch.complex(real, imag), (height, width), norm)
 
 
 def _chosen(x: Tensor, backend: str, width: int) -> str:
     channels = x.shape[-3] if x.ndim > 2 else 1
     return choose_backend(backend, x, (x.shape[-2], width), channels)
-
-
-def _as_maps(x: Tensor) -> Tensor:
-    """``(B, C, H, W)``; other leading axes become channels."""
-    return x if x.ndim == 4 else x.reshape(1, -1, *x.shape[-2:])
 
 
 def _scale(size: int, norm: str) -> float:

@@ -1,0 +1,163 @@
+"""Write a network as an ONNX file, and compare it with onnxruntime on real images.
+
+A segmentor gives logits at the size of the image and labels, a one-stage detector the raw outputs
+of its head, any backbone its feature maps. The file has standard operators only.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+from torch import Tensor, nn
+
+from mmfreq.analysis.inputs import IMAGENET, open_backbone, preprocess
+from mmfreq.analysis.networks import build_model, read_model_config, set_image_size
+from mmfreq.engine.command_line import (
+    add_config_options,
+    add_trust_option,
+    errors_as_messages,
+    make_parser,
+)
+from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
+from mmfreq.utils.checkpoint import find_weights, read_checkpoint
+from mmfreq.utils.images import check_image_size
+
+EXAMPLE = """\
+  python tools/export_onnx.py configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\
+      --shape 512 512 --images a.jpg b.jpg
+  python tools/export_onnx.py dfformer-s18 dfformer_s18.pth --shape 224 224 --images a.jpg"""
+
+TOLERANCES = {'labels': 1e-3}  # share of pixels
+TOLERANCE = 1e-4  # of other outputs, relative to their largest number
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, EXAMPLE)
+    parser.add_argument('model', metavar='CONFIG', help='a config, or a backbone by name')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='weights, of a release or a training (default: random ones)'
+    )
+    parser.add_argument(
+        '--shape',
+        nargs=2,
+        type=int,
+        default=(512, 512),
+        metavar=('H', 'W'),
+        help='image size in pixels (default: 512 512)',
+    )
+    parser.add_argument(
+        '--dynamic-batch', action='store_true', help='take any number of images, not only one'
+    )
+    parser.add_argument(
+        '--backbone', action='store_true', help='export the backbone of the config, no decoder'
+    )
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        metavar='FILE',
+        help='images to compare on (default: two of the test set of the config)',
+    )
+    parser.add_argument('--out', metavar='ONNX', help='default: work_dirs/onnx/MODEL.onnx')
+    add_config_options(parser)
+    add_trust_option(parser)
+    return parser.parse_args()
+
+
+def images_of(config: Config | None) -> list[str]:
+    """The first two images of a config's test set."""
+    missing = 'name image files with --images'
+    if config is None:
+        raise ValueError(f'a backbone has no test set: {missing}')
+    try:
+        with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine')):
+            dataset = DATASETS.build(config.test_dataloader.dataset)
+        return [dataset.get_data_info(i)['img_path'] for i in range(2)]
+    except (FileNotFoundError, AttributeError, IndexError) as error:
+        raise ValueError(f'the test set of the config is not there ({error}): {missing}') from error
+
+
+def read_batches(
+    files: list[str], shape: tuple[int, int], model: nn.Module, is_backbone: bool
+) -> list[Tensor]:
+    """Images, resized to a shape and normalised as the model's data preprocessor does it."""
+    batches = []
+    for file in files:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f'there is no image {file}')
+        check_image_size(file)
+        image = mmcv.imread(file, channel_order='rgb')
+        if image is None:
+            raise ValueError(f'{file} is not a whole image')
+        image = mmcv.imresize(image, (shape[1], shape[0]))
+        if is_backbone:
+            batches.append(preprocess([image], model))
+            continue
+        mean, std = normalisation(model)
+        pixels = torch.from_numpy((image - mean) / std).float()
+        batches.append(pixels.permute(2, 0, 1)[None].contiguous())
+    return batches
+
+
+def normalisation(model: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation that a model expects of RGB images."""
+    preprocessor = model.data_preprocessor
+    if not hasattr(preprocessor, 'mean'):
+        return np.array(IMAGENET[0]), np.array(IMAGENET[1])
+    return preprocessor.mean.flatten().numpy(), preprocessor.std.flatten().numpy()
+
+
+def load_weights(model: nn.Module, checkpoint: str) -> None:
+    """Load the checkpoint of a training into a whole model."""
+    try:
+        model.load_state_dict(find_weights(read_checkpoint(checkpoint), checkpoint))
+    except RuntimeError as error:
+        raise ValueError(f'checkpoint {checkpoint} does not fit the config: {error}') from error
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    shape = (args.shape[0], args.shape[1])
+    with errors_as_messages():
+        if min(shape) < 1:
+            raise ValueError(f'--shape takes positive numbers, got {args.shape}')
+        is_config = Path(args.model).suffix == '.py'
+        config = read_model_config(args.model) if is_config else None
+        files = args.images or images_of(config)
+        if config is None or args.backbone:
+            model = open_backbone(args.model, args.checkpoint, shape)
+            with torch.no_grad():
+                num_maps = len(model(torch.zeros(1, 3, *shape)))
+            network: Exportable = BackboneOnly(model, num_maps)
+        else:
+            config.merge_from_dict(args.cfg_options)
+            set_image_size(config.model.backbone, shape)
+            model = build_model(config)
+            if args.checkpoint:
+                load_weights(model, args.checkpoint)
+            network = part_to_export(model)
+        if not args.checkpoint:
+            print('no checkpoint is given: the weights are random')
+        batches = read_batches(files, shape, model, is_backbone=isinstance(network, BackboneOnly))
+        out = Path(args.out or f'work_dirs/onnx/{Path(args.model).stem}.onnx')
+        out.parent.mkdir(parents=True, exist_ok=True)
+        export_onnx(network, batches[0], out, args.dynamic_batch)
+        print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
+        if args.dynamic_batch:
+            batches.append(torch.cat([*batches, batches[0]]))
+        worst = compare(network, out, batches)
+    for name, difference in worst.items():
+        print(f'{name}: largest difference {difference:.1e} on {len(files)} images')
+    wrong = [name for name in worst if worst[name] > TOLERANCES.get(name, TOLERANCE)]
+    if wrong:
+        sys.exit(f'error: {", ".join(wrong)} differ too much from PyTorch')
+
+
+if __name__ == '__main__':
+    main()

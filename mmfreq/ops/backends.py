@@ -22,12 +22,21 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ['BACKENDS', 'ENVIRONMENT', 'TABLE', 'check_backend', 'choose_backend', 'is_traced']
+__all__ = [
+    'BACKENDS',
+    'ENVIRONMENT',
+    'TABLE',
+    'check_backend',
+    'choose_backend',
+    'is_traced',
+    'load_triton_kernels',
+    'log',
+]
 
 BACKENDS = ('auto', 'fft', 'gemm', 'triton')
 ENVIRONMENT = 'MMFREQ_BACKEND'
@@ -140,6 +149,22 @@ def _measured_best(operation: str, device: str, shape: tuple[int, int, int], tra
         f'({reason})'
     )
     return backend
+
+
+def load_triton_kernels() -> Any:
+    """The module with Triton's kernels, imported when it is first used.
+
+    Raises:
+        ImportError: If Triton is missing; the message names the extra to install.
+    """
+    try:
+        from mmfreq.ops import triton_filter
+    except ImportError as error:
+        raise ImportError(
+            f"backend='triton' needs Triton ({error}); "
+            "install the extra: pip install 'mmfreq[triton]'"
+        ) from error
+    return triton_filter
 
 
 def log(message: str, level: int = logging.DEBUG) -> None:

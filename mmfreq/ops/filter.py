@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import choose_backend, is_traced
+from mmfreq.ops.backends import choose_backend, is_traced, load_triton_kernels
 from mmfreq.ops.derived import derived
 from mmfreq.ops.dft import filter_by_products, paired_gains
 from mmfreq.ops.fft import (
@@ -103,6 +103,11 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
     with torch.autocast(x.device.type, enabled=False):
         if backend == 'gemm':
             return _filter_by_gemm(x, weight, coefficients)
+        if backend == 'triton' and not is_traced():
+            kernels = load_triton_kernels()
+            if kernels.covers(x, dtype):
+                filters = weight if coefficients is None else _combine(coefficients, weight)
+                return kernels.filter_in_one_kernel(x, filters)
         if is_traced():
             z = rfft2(x.to(dtype)) * _gain(weight, coefficients, width)
             return inverse_of_hermitian(z, (height, width)).to(x.dtype)

@@ -1,0 +1,304 @@
+"""Filtering of small feature maps in one CUDA kernel: transform, filter, inverse, nothing between.
+
+One program has one map of up to 64 x 64 pixels on the chip. Its transforms are products with
+matrices, which tensor cores are good at: the kernel reads the features once and writes them once,
+where separate transforms read and write spectra of the same size several times. Maps have any
+height and width: tiles and matrices are padded with zeros, which changes no result.
+
+Needs the extra ``triton``. Without a GPU the kernels run in Triton's interpreter
+(``TRITON_INTERPRET=1``), which is how they are tested; they were never timed.
+"""
+
+import logging
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mmfreq.ops.backends import log
+from mmfreq.ops.fft import shares
+
+__all__ = ['LARGEST_SIDE', 'covers', 'filter_in_one_kernel']
+
+LARGEST_SIDE = 64
+SMALLEST_TILE = 16  # of a product on tensor cores
+PROGRAMS = 2048  # enough to fill a GPU when gradients of few channels are summed over a batch
+
+
+def covers(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether there is a kernel for feature maps; if not, one line in the log says why.
+
+    Args:
+        x (Tensor): Feature maps of shape ``(B, C, H, W)``.
+        dtype (torch.dtype): In which they are to be filtered.
+
+    Returns:
+        bool: Whether :func:`filter_in_one_kernel` takes them.
+    """
+    height, width = x.shape[-2:]
+    if max(height, width) > LARGEST_SIDE:
+        reason = f'maps of {height}x{width} are larger than {LARGEST_SIDE} pixels a side'
+    elif dtype != torch.float32:
+        reason = f'{dtype} is not float32'
+    elif x.device.type != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
+        reason = f'features are on {x.device.type}, not on a GPU'
+    else:
+        return True
+    _log_once(f'the Triton kernel is not used, torch.fft is: {reason}')
+    return False
+
+
+def filter_in_one_kernel(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiply the spectrum of feature maps with filters.
+
+    Args:
+        x (Tensor): Feature maps that :func:`covers` accepts, shape ``(B, C, H, W)``, any strides.
+        weight (Tensor): Filters in float32, real and imaginary parts, shape
+            ``(C, H, W // 2 + 1, 2)`` or ``(B, C, H, W // 2 + 1, 2)``.
+
+    Returns:
+        Tensor: Filtered maps like ``x``.
+    """
+    return _Filter.apply(x, weight)
+
+
+class _Filter(torch.autograd.Function):
+    """The gradient of the features is the same kernel with conjugate filters."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _launch_filter(x, weight, 1.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight = ctx.needs_input_grad
+        grad_x = _launch_filter(grad.to(x.dtype), weight, -1.0) if needs_x else None
+        grad_weight = _launch_gradient(x, grad, weight) if needs_weight else None
+        return grad_x, grad_weight
+
+
+def _launch_filter(x: Tensor, weight: Tensor, sign: float) -> Tensor:
+    batch, channels, height, width = x.shape
+    weight = weight.contiguous()
+    y = torch.empty_like(x)
+    matrices, tiles = _matrices(height, width, x.device)
+    _filter_kernel[(batch * channels,)](
+        *(x, y, weight, *matrices),
+        *(channels, height, width, sign),
+        *(*x.stride(), *y.stride()),
+        weight.stride(0) if weight.ndim == 5 else 0,
+        **tiles,
+    )
+    return y
+
+
+def _launch_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    parts = batch if weight.ndim == 5 else min(batch, max(PROGRAMS // channels, 1))
+    partial = weight.new_empty(parts, channels, height, width // 2 + 1, 2)
+    matrices, tiles = _matrices(height, width, x.device)
+    _gradient_kernel[(parts * channels,)](
+        *(x, grad, partial, *matrices[:4], matrices[6]),
+        *(batch, channels, height, width, parts),
+        *(*x.stride(), *grad.stride()),
+        **tiles,
+    )
+    return partial if weight.ndim == 5 else partial.sum(0)
+
+
+@lru_cache(maxsize=64)
+def _matrices(
+    height: int, width: int, device: torch.device
+) -> tuple[tuple[Tensor, ...], dict[str, int]]:
+    """Cosines and sines of rows, of columns, of the inverse, counts of columns; and tile sizes."""
+    columns = width // 2 + 1
+    tile_height, tile_width, tile_columns = (
+        max(triton.next_power_of_2(size), SMALLEST_TILE) for size in (height, width, columns)
+    )
+
+    def wave(function: Any, rows: int, cols: int, size: int) -> np.ndarray:
+        steps = np.outer(np.arange(rows), np.arange(cols)) % size
+        return function(2 * np.pi * steps / size) / np.sqrt(size)
+
+    twice = shares(width)[:, None]
+    arrays = (
+        (wave(np.cos, height, height, height), tile_height, tile_height),
+        (wave(np.sin, height, height, height), tile_height, tile_height),
+        (wave(np.cos, width, columns, width), tile_width, tile_columns),
+        (-wave(np.sin, width, columns, width), tile_width, tile_columns),
+        (twice * wave(np.cos, columns, width, width), tile_columns, tile_width),
+        (-twice * wave(np.sin, columns, width, width), tile_columns, tile_width),
+        (twice, tile_columns, 1),
+    )
+    padded = []
+    for array, rows, cols in arrays:
+        zeros = np.zeros((rows, cols), dtype=np.float32)
+        zeros[: array.shape[0], : array.shape[1]] = array
+        padded.append(torch.from_numpy(zeros).to(device))
+    tiles = dict(TILE_H=tile_height, TILE_W=tile_width, TILE_V=tile_columns)
+    # More stages would hold several copies of the matrices, beyond the shared memory of a chip.
+    tiles |= dict(num_stages=1, num_warps=8 if max(tile_height, tile_width) > 32 else 4)
+    return tuple(padded), tiles
+
+
+@lru_cache(maxsize=256)
+def _log_once(message: str) -> None:
+    log(message, logging.WARNING)
+
+
+@triton.jit
+def _matrix(pointer, ROWS: tl.constexpr, COLS: tl.constexpr):  # type: ignore[no-untyped-def]
+    rows = tl.arange(0, ROWS)[:, None]
+    return tl.load(pointer + rows * COLS + tl.arange(0, COLS)[None, :])
+
+
+@triton.jit
+def _product(a, b):  # type: ignore[no-untyped-def]
+    return tl.dot(a, b, input_precision='tf32x3')  # three products keep float32's precision
+
+
+@triton.jit
+def _transform(  # type: ignore[no-untyped-def]
+    x,
+    row_cos,
+    row_sin,
+    col_cos,
+    col_sin,
+    TILE_H: tl.constexpr,
+    TILE_W: tl.constexpr,
+    TILE_V: tl.constexpr,
+):
+    """Real and imaginary part of the spectrum of a map."""
+    real = _product(x, _matrix(col_cos, TILE_W, TILE_V))
+    imag = _product(x, _matrix(col_sin, TILE_W, TILE_V))
+    cosine, sine = _matrix(row_cos, TILE_H, TILE_H), _matrix(row_sin, TILE_H, TILE_H)
+    return (
+        _product(cosine, real) + _product(sine, imag),
+        _product(cosine, imag) - _product(sine, real),
+    )
+
+
+@triton.jit
+def _filter_kernel(  # type: ignore[no-untyped-def]
+    x_pointer,
+    y_pointer,
+    weight_pointer,
+    row_cos,
+    row_sin,
+    col_cos,
+    col_sin,
+    inverse_cos,
+    inverse_sin,
+    _counts,
+    channels,
+    height,
+    width,
+    sign,
+    x_batch,
+    x_channel,
+    x_row,
+    x_col,
+    y_batch,
+    y_channel,
+    y_row,
+    y_col,
+    weight_batch,
+    TILE_H: tl.constexpr,
+    TILE_W: tl.constexpr,
+    TILE_V: tl.constexpr,
+):
+    """One map: ``y = irfft2(rfft2(x) * weight)``, with conjugate filters for ``sign = -1``."""
+    program = tl.cast(tl.program_id(0), tl.int64)
+    sample, channel = program // channels, program % channels
+    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
+    inside = (rows < height) & (cols < width)
+    start = x_pointer + sample * x_batch + channel * x_channel
+    x = tl.load(start + rows * x_row + cols * x_col, mask=inside, other=0.0).to(tl.float32)
+    real, imag = _transform(x, row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V)
+
+    half = width // 2 + 1
+    frequencies = tl.arange(0, TILE_V)[None, :]
+    known = (rows < height) & (frequencies < half)
+    start = weight_pointer + sample * weight_batch + channel * (height * half * 2)
+    gains = start + (rows * half + frequencies) * 2
+    gain_real = tl.load(gains, mask=known, other=0.0)
+    gain_imag = sign * tl.load(gains + 1, mask=known, other=0.0)
+    product_real = real * gain_real - imag * gain_imag
+    product_imag = real * gain_imag + imag * gain_real
+
+    # Both matrices of the rows are symmetric, so that they are their own inverse's.
+    cosine, sine = _matrix(row_cos, TILE_H, TILE_H), _matrix(row_sin, TILE_H, TILE_H)
+    real = _product(cosine, product_real) - _product(sine, product_imag)
+    imag = _product(sine, product_real) + _product(cosine, product_imag)
+    y = _product(real, _matrix(inverse_cos, TILE_V, TILE_W))
+    y += _product(imag, _matrix(inverse_sin, TILE_V, TILE_W))
+    start = y_pointer + sample * y_batch + channel * y_channel
+    tl.store(start + rows * y_row + cols * y_col, y.to(y_pointer.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _gradient_kernel(  # type: ignore[no-untyped-def]
+    x_pointer,
+    grad_pointer,
+    partial_pointer,
+    row_cos,
+    row_sin,
+    col_cos,
+    col_sin,
+    counts,
+    batch,
+    channels,
+    height,
+    width,
+    parts,
+    x_batch,
+    x_channel,
+    x_row,
+    x_col,
+    grad_batch,
+    grad_channel,
+    grad_row,
+    grad_col,
+    TILE_H: tl.constexpr,
+    TILE_W: tl.constexpr,
+    TILE_V: tl.constexpr,
+):
+    """Gradient of the filter of a channel, summed over every ``parts``-th sample."""
+    program = tl.program_id(0)
+    part, channel = program // channels, tl.cast(program % channels, tl.int64)
+    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
+    inside = (rows < height) & (cols < width)
+    sum_real = tl.zeros((TILE_H, TILE_V), dtype=tl.float32)
+    sum_imag = tl.zeros((TILE_H, TILE_V), dtype=tl.float32)
+    for sample in range(part, batch, parts):
+        image = tl.cast(sample, tl.int64)
+        start = x_pointer + image * x_batch + channel * x_channel
+        x = tl.load(start + rows * x_row + cols * x_col, mask=inside, other=0.0)
+        start = grad_pointer + image * grad_batch + channel * grad_channel
+        grad = tl.load(start + rows * grad_row + cols * grad_col, mask=inside, other=0.0)
+        x_real, x_imag = _transform(
+            x.to(tl.float32), row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V
+        )
+        grad_real, grad_imag = _transform(
+            grad.to(tl.float32), row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V
+        )
+        sum_real += x_real * grad_real + x_imag * grad_imag
+        sum_imag += x_real * grad_imag - x_imag * grad_real
+
+    half = width // 2 + 1
+    frequencies = tl.arange(0, TILE_V)[None, :]
+    known = (rows < height) & (frequencies < half)
+    count = tl.load(counts + frequencies)
+    start = partial_pointer + tl.cast(program, tl.int64) * (height * half * 2)
+    places = start + (rows * half + frequencies) * 2
+    tl.store(places, sum_real * count, mask=known)
+    tl.store(places + 1, sum_imag * count, mask=known)

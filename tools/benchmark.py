@@ -7,8 +7,6 @@ command is given again.
 
 import argparse
 import itertools
-import os
-import platform
 import shlex
 import sys
 import time
@@ -22,8 +20,8 @@ from tqdm import tqdm
 from mmfreq.analysis.benchmark import DONE, Case, measure_group
 from mmfreq.analysis.networks import PEERS, backbone_config, read_model_config
 from mmfreq.analysis.report import write_report
-from mmfreq.analysis.results import ResultFile
-from mmfreq.analysis.workloads import MODES, VARIANTS
+from mmfreq.analysis.results import ResultFile, describe_machine, regressions
+from mmfreq.analysis.workloads import MODES, VARIANTS, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = f"""\
@@ -34,9 +32,17 @@ EXAMPLE = f"""\
   python tools/benchmark.py --preset resolution --report work_dirs/resolution
 
 backbones to compare with: {', '.join(PEERS)}
-The preset is for throughput and peak memory against resolution, the figures 5 and 6 of the DFFormer
-paper: DFFormer, CDFFormer, GFFormer, a convolutional and an attention network, from 256 pixels to
-2048 on a GPU and 1024 on a CPU."""
+The preset originals compares with plain layers as the authors write them, with bf16, with the peers
+above, and over image sizes; with --check it compares the ratios with those that are recorded.
+The preset resolution is for throughput and peak memory against resolution, the figures 5 and 6 of
+the DFFormer paper: DFFormer, CDFFormer, GFFormer, a convolutional and an attention network, from
+256 pixels to 2048 on a GPU and 1024 on a CPU."""
+
+PLAIN = 'benchmarks/plain.py'
+ORIGINALS = ('gfnet-h-s', 'dfformer-s18', 'affnet-base')
+RIVALS = ('convnext-t', 'swin-t')
+SIDES = (224, 384, 512, 768, 1024, 1536)
+AWKWARD = ((800, 1344), (796, 1332))  # maps of 200 x 336 and 199 x 333 at stride 4
 
 PRESET_MODELS = ('dfformer-s18', 'cdfformer-s18', 'gfformer-s18', 'convnext-t', 'swin-t')
 PRESET_SIZES = (256, 384, 512, 768, 1024, 1536, 2048)
@@ -55,7 +61,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--preset',
-        choices=['resolution'],
+        choices=['resolution', 'originals'],
         help='models and sizes of a known comparison, see below; what is given beside it wins',
     )
     parser.add_argument('--modes', nargs='+', choices=MODES, default=['inference'])
@@ -84,6 +90,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', metavar='CSV', help='default: results.csv in the report or work_dirs'
     )
+    parser.add_argument(
+        '--check',
+        metavar='CSV',
+        help='fail if a ratio is more than 15 %% below the one in this file',
+    )
     parser.add_argument('--report', metavar='DIR', help='write a page and figures into this folder')
     return parser.parse_args()
 
@@ -102,10 +113,14 @@ def plan(args: argparse.Namespace) -> list[list[Case]]:
         on_cpu = any(device == 'cpu' for device in devices)
         known = [n for n in PRESET_SIZES if not on_cpu or n <= LARGEST_ON_CPU]
         sizes = args.sizes or [str(size) for size in known]
+    if args.preset == 'originals':
+        return plan_originals(devices[0], args.threads)
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        if Path(model).suffix == '.py':
+        if '.py:' in model:
+            load_source(model.partition(':')[0])
+        elif Path(model).suffix == '.py':
             read_model_config(model)
         else:
             backbone_config(model)
@@ -123,6 +138,26 @@ def plan(args: argparse.Namespace) -> list[list[Case]]:
         [Case(model, mode, variant, device, *shape, batch_size, args.threads) for model in models]
         for device, mode, variant, shape, batch_size in settings
     ]
+
+
+def plan_originals(device: str, threads: int) -> list[list[Case]]:
+    """Groups of networks for the preset ``originals``."""
+
+    def case(
+        model: str, mode: str, variant: str = 'eager', shape: tuple[int, int] = (512, 512)
+    ) -> Case:
+        return Case(model, mode, variant, device, *shape, 1, threads)
+
+    pairs = [(f'{PLAIN}:{name}', name) for name in ORIGINALS]
+    groups = [[case(name, 'inference') for name in (*itertools.chain(*pairs), *RIVALS)]]
+    # Not all at once: training needs memory for each of them.
+    groups += [[case(name, 'training') for name in pair] for pair in pairs]
+    groups += [[case(name, 'training') for name in (ORIGINALS[0], ORIGINALS[1], *RIVALS)]]
+    for name in ORIGINALS[:2]:
+        groups += [[case(name, 'inference'), case(name, 'inference', 'amp')]]
+        groups += [[case(name, 'inference', shape=(side, side))] for side in SIDES]
+        groups += [[case(name, 'inference', shape=shape) for shape in AWKWARD]]
+    return groups
 
 
 def as_shape(text: str) -> tuple[int, int]:
@@ -144,17 +179,6 @@ def check_device(name: str) -> None:
         raise ValueError(f'--devices {name}: torch sees {found} GPUs here; use --devices cpu')
 
 
-def describe(device: str) -> str:
-    """Name of a device's processor."""
-    if device != 'cpu':
-        return torch.cuda.get_device_name(device)
-    cpu = platform.processor() or platform.machine()
-    if Path('/proc/cpuinfo').exists():
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        cpu = next((line.split(': ')[1] for line in lines if line.startswith('model name')), cpu)
-    return f'{cpu}, {os.cpu_count()} cores'
-
-
 def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile) -> None:
     """Measure what is missing, until the budget is used up."""
     common = dict(torch=torch.__version__, date=date.today().isoformat())
@@ -174,7 +198,7 @@ def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile)
                 args.warmup,
                 lambda word, setting=setting: progress.set_postfix_str(f'{setting}, {word}'),
             )
-            common['machine'] = describe(case.device)
+            common['machine'] = describe_machine(case.device)
             wanted = {case.model for case in todo}
             results.add({**row, **common} for row in measured if row['model'] in wanted)
             progress.update(len(todo))
@@ -186,7 +210,7 @@ def main() -> None:
     out = args.out or str(Path(args.report or 'work_dirs') / 'results.csv')
     with errors_as_messages():
         groups = plan(args)
-        results = ResultFile(out, {describe(group[0].device) for group in groups})
+        results = ResultFile(out, {describe_machine(group[0].device) for group in groups})
     try:
         run(args, groups, results)
     except KeyboardInterrupt:
@@ -196,6 +220,13 @@ def main() -> None:
     columns = (*Case._fields, 'img_per_s', 'spread', 'ratio', 'memory_mib', 'status')
     print(tabulate([[row[name] for name in columns] for row in rows], columns))
     print(f'results in {out}')
+    if args.check:
+        with errors_as_messages():
+            recorded = ResultFile(args.check, {row['machine'] for row in rows}).rows
+        worse = regressions(recorded, rows, Case._fields)
+        if worse:
+            sys.exit('error: slower than recorded: ' + '; '.join(worse))
+        print(f'no ratio is more than 15 % below those in {args.check}')
     if args.report:
         page = write_report(rows, Path(args.report), shlex.join(['python', *sys.argv]))
         print(f'page in {page}')

@@ -72,7 +72,8 @@ def measure_group(
     """Time several networks in turn.
 
     Args:
-        cases (Sequence[Case]): Networks in the same setting; ratios are to the first of them.
+        cases (Sequence[Case]): Networks to compare; ratios are to the first of them, or, for a
+            network ``NAME``, to ``FILE.py:NAME`` where that is among them.
         turns (int): How often each gets its turn.
         warmup (int): Untimed steps before the first turn.
         progress (Callable): Called with a word on what is going on.
@@ -92,7 +93,13 @@ def measure_group(
     finally:
         for worker in workers:
             worker.close()
-    return [worker.result(reference=workers[0]) for worker in workers]
+    return [worker.result(_reference_of(worker, workers)) for worker in workers]
+
+
+def _reference_of(worker: '_Worker', workers: Sequence['_Worker']) -> '_Worker':
+    """The same network from a file, such as one with plain layers, or else the first of all."""
+    name = f':{worker.case.model}'
+    return next((other for other in workers if other.case.model.endswith(name)), workers[0])
 
 
 class _Worker:

@@ -2,14 +2,31 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+import os
+import platform
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mmfreq.analysis.benchmark import DONE, FIELDS, Case
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['ResultFile']
+__all__ = ['ResultFile', 'describe_machine', 'regressions']
+
+TOLERANCE = 0.15  # by which a ratio may fall before it is a regression
+
+
+def describe_machine(device: str) -> str:
+    """Name of a device's processor."""
+    if device != 'cpu':
+        return torch.cuda.get_device_name(device)
+    cpu = platform.processor() or platform.machine()
+    if Path('/proc/cpuinfo').exists():
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        cpu = next((line.split(': ')[1] for line in lines if line.startswith('model name')), cpu)
+    return f'{cpu}, {os.cpu_count()} cores'
 
 
 class ResultFile:
@@ -64,6 +81,30 @@ class ResultFile:
         writer.writerows(self.rows)
         with atomic_write(self.path) as file:
             file.write(text.getvalue().encode())
+
+
+def regressions(
+    recorded: Iterable[Mapping[str, str]], measured: Iterable[Mapping[str, Any]], key: Sequence[str]
+) -> list[str]:
+    """Ratios that have become worse than they were recorded.
+
+    Args:
+        recorded (Iterable[Mapping]): Rows of an earlier benchmark.
+        measured (Iterable[Mapping]): Rows of a new one.
+        key (Sequence[str]): Columns that say what was measured.
+
+    Returns:
+        list[str]: A sentence for each ratio that is more than 15 % below the recorded one.
+    """
+    before = {tuple(row[name] for name in key): row for row in recorded if row['ratio']}
+    worse = []
+    for row in measured:
+        what = tuple(str(row[name]) for name in key)
+        if what in before and row.get('ratio'):
+            old, new = float(before[what]['ratio']), float(row['ratio'])
+            if new < (1 - TOLERANCE) * old:
+                worse.append(f'{" ".join(what)}: {new:.2f}, recorded {old:.2f}')
+    return worse
 
 
 def _as_text(value: Any) -> str:

@@ -1,8 +1,10 @@
 """What a benchmark times: a forward pass or a training step of a network on made-up images."""
 
+import importlib.util
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from mmfreq.analysis.networks import (
     set_image_size,
 )
 
-__all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples']
+__all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source']
 
 MODES = ('inference', 'training')
 VARIANTS = ('eager', 'compiled', 'amp', 'channels-last')
@@ -32,8 +34,9 @@ class Workload:
     almost nothing: their post-processing takes less than in practice.
 
     Args:
-        model (str): Name of a backbone, see :func:`mmfreq.analysis.networks.backbone_names`, or
-            path of a config.
+        model (str): Name of a backbone, see :func:`mmfreq.analysis.networks.backbone_names`, path
+            of a config, or ``FILE.py:NAME`` for what the file's function ``build`` returns for a
+            name and an image size.
         mode (str): ``'inference'`` or ``'training'``.
         variant (str): ``'eager'`` or names from :data:`VARIANTS` joined with ``+``.
         device (str): Device, for example ``'cpu'`` or ``'cuda:0'``.
@@ -133,9 +136,33 @@ def data_samples(scope: str, batch_size: int, shape: tuple[int, int]) -> list[An
     return [SegDataSample(gt_sem_seg=label, metainfo=sizes) for label in labels]
 
 
+def load_source(path: str | Path) -> ModuleType:
+    """Import a Python file that belongs to no package.
+
+    Args:
+        path (str | Path): The file. It is code and trusted.
+
+    Returns:
+        ModuleType: The module.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no file {path}')
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _build(
     model: str, shape: tuple[int, int], batch_size: int
 ) -> tuple[nn.Module, list[Any] | None]:
+    if '.py:' in model:
+        path, _, name = model.partition(':')
+        return load_source(path).build(name, shape), None
     if Path(model).suffix != '.py':
         settings = dict(backbone_config(model))
         set_image_size(settings, shape)

@@ -23,8 +23,14 @@ __all__ = ['dynamic_filter2d', 'spectral_filter2d']
 
 Piece = tuple[slice, slice]  # samples and channels
 
-GROUP_ELEMENTS = 2**18  # a CPU works on pieces of this size, which stay in its cache
-FEWEST_CHANNELS = 16  # of a piece: one cache line of channels-last features
+WHOLE: Piece = (slice(None), slice(None))
+
+# A CPU works on a batch, if it is small, or on an image, or on some channels of a large image:
+# what is made in between then stays in its cache, and in memory that is used again.
+SMALL_ELEMENTS = 3 * 2**18
+LARGE_ELEMENTS = 2**20
+PIECE_ELEMENTS = 2**18
+FEWEST_CHANNELS = 16  # one cache line of channels-last features
 
 
 def spectral_filter2d(x: Tensor, weight: Tensor, backend: str = 'auto') -> Tensor:
@@ -111,11 +117,13 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
         if is_traced():
             z = rfft2(x.to(dtype)) * _gain(weight, coefficients, width)
             return inverse_of_hermitian(z, (height, width)).to(x.dtype)
-        return _Filter.apply(x, weight, coefficients)
+        if torch.is_grad_enabled():
+            return _Filter.apply(x, weight, coefficients)
+        return _filter_by_fft(x, weight, coefficients)
 
 
 class _Filter(torch.autograd.Function):
-    """The filters by ``torch.fft``, piece by piece on a CPU.
+    """The filters by ``torch.fft``.
 
     The gradient transforms the features once more instead of keeping their spectrum, and makes
     per-sample filters again.
@@ -124,61 +132,80 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight, coefficients)
-
-        def apply(piece: Piece) -> Tensor:
-            z = _spectrum(x[piece], weight.dtype)
-            return z.mul_(_gain(*_cut(weight, coefficients, piece), x.shape[-1]))
-
-        return _in_pieces(x, apply)
+        return _filter_by_fft(x, weight, coefficients)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight, coefficients = ctx.saved_tensors
-        grad_weight = torch.zeros_like(weight) if any(ctx.needs_input_grad[1:]) else None
+        width, pixels = x.shape[-1], x.shape[-2] * x.shape[-1]
+        share = column_weights(weight.dtype, x.device, width) / pixels
+        if not any(ctx.needs_input_grad[1:]):
+            with torch.autocast(x.device.type, enabled=False):
+                return _filter_by_fft(grad, weight, coefficients, conjugate=True), None, None
+        grad_weight = torch.zeros_like(weight)
         grad_coefficients = None if coefficients is None else torch.empty_like(coefficients)
-        height, width = x.shape[-2:]
-        share = column_weights(weight.dtype, x.device, width) / (height * width)
 
-        def apply(piece: Piece) -> Tensor:
-            grad_z = _spectrum(grad[piece], weight.dtype)
-            if grad_weight is not None:
-                grad_gain = _spectrum(x[piece], weight.dtype).conj() * grad_z
-                grad_gain *= share
-                _add_gradients(
-                    torch.view_as_real(grad_gain),
-                    *_cut(weight, coefficients, piece),
-                    *_cut(grad_weight, grad_coefficients, piece),
-                )
-            return grad_z.mul_(_gain(*_cut(weight, coefficients, piece), width).conj())
+        def apply(piece: Piece, grad: Tensor, x: Tensor) -> Tensor:
+            cut = _cut(weight, coefficients, piece)
+            grad_z = torch.fft.rfft2(grad)
+            grad_gain = torch.fft.rfft2(x).conj() * grad_z
+            grad_gain *= share
+            _add_gradients(
+                torch.view_as_real(grad_gain), *cut, *_cut(grad_weight, grad_coefficients, piece)
+            )
+            return grad_z.mul_(_gain(*cut, width).conj())
 
         with torch.autocast(x.device.type, enabled=False):
-            grad_x = _in_pieces(x, apply)
-        return grad_x, grad_weight, grad_coefficients
+            grad_x = _in_pieces(apply, weight.dtype, grad, x)
+        return grad_x.to(x.dtype), grad_weight, grad_coefficients
 
 
-def _spectrum(x: Tensor, dtype: torch.dtype) -> Tensor:
-    # The factor of the orthonormal transforms is left to the inverse, which has it for nothing.
-    return torch.fft.rfft2(to_planes(x, dtype))
+def _filter_by_fft(
+    x: Tensor, weight: Tensor, coefficients: Tensor | None, conjugate: bool = False
+) -> Tensor:
+    def apply(piece: Piece, planes: Tensor) -> Tensor:
+        gain = _gain(*_cut(weight, coefficients, piece), x.shape[-1])
+        return torch.fft.rfft2(planes).mul_(gain.conj() if conjugate else gain)
+
+    return _in_pieces(apply, weight.dtype, x)
 
 
-def _in_pieces(x: Tensor, spectrum: Callable[[Piece], Tensor]) -> Tensor:
-    """Maps like ``x`` whose spectrum is computed for one piece after the other."""
-    size = (x.shape[-2], x.shape[-1])
-    channels_last = _is_channels_last(x)
-    if x.device.type != 'cpu' or x.numel() <= 2 * GROUP_ELEMENTS:
-        y = inverse_of_hermitian(spectrum((slice(None), slice(None))), size, 'backward')
-        return to_channels_last(y, x.dtype) if channels_last else y.to(x.dtype)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    y = torch.empty_like(x, memory_format=layout)
-    batch, channels = x.shape[:2]
-    count = max(round(channels * size[0] * size[1] / GROUP_ELEMENTS), 1)
-    step = max(-(-channels // count), FEWEST_CHANNELS)
+def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tensor) -> Tensor:
+    """Maps whose spectrum is computed by ``apply``, on a CPU piece by piece.
+
+    Args:
+        apply (Callable): Called with a piece and the planes of each of the features, contiguous,
+            that belong to it; returns a spectrum, not normalised.
+        dtype (torch.dtype): Of the planes.
+        *features (Tensor): Features of shape ``(B, C, H, W)``.
+
+    Returns:
+        Tensor: Maps with shape, dtype and memory format of the first features.
+    """
+    x = features[0]
+    batch, channels, height, width = x.shape
+    # The factor of orthonormal transforms is left to the inverse, which has it for nothing.
+    if x.device.type != 'cpu' or x.numel() <= SMALL_ELEMENTS:
+        planes = (to_planes(part, dtype) for part in features)
+        y = inverse_of_hermitian(apply(WHOLE, *planes), (height, width), 'backward')
+        return _like(x, y)
+    step = channels
+    if channels * height * width > LARGE_ELEMENTS:
+        step = max(PIECE_ELEMENTS // (height * width), FEWEST_CHANNELS)
+    y = torch.empty_like(x)
     for sample in range(batch):
         for i in range(0, channels, step):
             piece = (slice(sample, sample + 1), slice(i, i + step))
-            y[piece] = inverse_of_hermitian(spectrum(piece), size, 'backward')
+            planes = (to_planes(part[piece], dtype) for part in features)
+            result = inverse_of_hermitian(apply(piece, *planes), (height, width), 'backward')
+            y[piece] = _like(x, result) if step == channels else result
     return y
+
+
+def _like(x: Tensor, y: Tensor) -> Tensor:
+    """Planes in dtype and memory format of features."""
+    return to_channels_last(y, x.dtype) if _is_channels_last(x) else y.to(x.dtype)
 
 
 def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -190,7 +217,7 @@ def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> T
         basis = gains.reshape(2, 1, -1, weight.shape[0])
         gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
-    y = filter_by_products(features.contiguous(), gains).to(x.dtype).permute(0, 3, 1, 2)
+    y = filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2).to(x.dtype)
     return y if _is_channels_last(x) else y.contiguous()
 
 

@@ -121,8 +121,9 @@ def combined_filters(x, basis, coefficients):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(filter, 'GROUP_ELEMENTS', 30)  # two channels at a time, then one
-    monkeypatch.setattr(filter, 'FEWEST_CHANNELS', 2)
+    monkeypatch.setattr(filter, 'SMALL_ELEMENTS', 0)
+    monkeypatch.setattr(filter, 'LARGE_ELEMENTS', 0)
+    monkeypatch.setattr(filter, 'FEWEST_CHANNELS', 2)  # two channels at a time, then one
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -175,7 +176,9 @@ class AllocatedSpectra(TorchDispatchMode):
 
 @pytest.mark.parametrize('training', [False, True])
 def test_neither_spectra_nor_per_sample_filters_exist_as_a_whole(training, monkeypatch):
-    monkeypatch.setattr(filter, 'GROUP_ELEMENTS', 2**14)
+    monkeypatch.setattr(filter, 'SMALL_ELEMENTS', 0)
+    monkeypatch.setattr(filter, 'LARGE_ELEMENTS', 0)
+    monkeypatch.setattr(filter, 'PIECE_ELEMENTS', 2**14)
     x, basis = torch.randn(2, 64, 32, 62), torch.randn(4, 32, 32, 2)
     coefficients = torch.randn(2, 4, 64)
     for operand in (x, basis, coefficients):

@@ -20,7 +20,7 @@ from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
-from mmfreq.models.pointwise import Linear, Mlp, StarReLU
+from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
 from mmfreq.ops import resize_filter
 
 __all__ = ['build', 'global_filter', 'make_plain']
@@ -187,6 +187,8 @@ def _plain_linear(layer: Linear) -> nn.Linear:
 
 
 def _plain_activation(act: nn.Module) -> nn.Module:
+    if isinstance(act, GELU):
+        return nn.GELU()
     return PlainStarReLU(act) if isinstance(act, StarReLU) else act
 
 

@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+
+os.environ.setdefault('TRITON_INTERPRET', '1')  # before anything imports Triton
+
 import socket
 from pathlib import Path
 from types import ModuleType

@@ -183,9 +183,11 @@ def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile)
     """Measure what is missing, until the budget is used up."""
     common = dict(torch=torch.__version__, date=date.today().isoformat())
     end = float('inf') if args.budget is None else time.monotonic() + 60 * args.budget
-    missing = [[case for case in group if not results.is_done(case)] for group in groups]
-    with tqdm(total=sum(map(len, missing)), unit='case') as progress:
-        for group, todo in zip(groups, missing, strict=True):
+    missing = {case for group in groups for case in group if not results.is_done(case)}
+    with tqdm(total=len(missing), unit='case') as progress:
+        for group in groups:
+            # What an earlier group has measured stays as it is, with its reference.
+            todo = [case for case in group if not results.is_done(case)]
             if not todo or time.monotonic() >= end:
                 continue
             case = todo[0]
@@ -199,8 +201,11 @@ def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile)
                 lambda word, setting=setting: progress.set_postfix_str(f'{setting}, {word}'),
             )
             common['machine'] = describe_machine(case.device)
-            wanted = {case.model for case in todo}
-            results.add({**row, **common} for row in measured if row['model'] in wanted)
+            results.add(
+                {**row, **common}
+                for row in measured
+                if Case(*(row[name] for name in Case._fields)) in todo
+            )
             progress.update(len(todo))
 
 

@@ -134,9 +134,9 @@ class BandModulation(nn.Module):
         real, imag = to_parts(x, backend=self.backend)
         y, upper = x, x
         for i, factor in enumerate(self.factors):
-            mask = low_pass_mask(size, factor, self.masks, x.device).to(real.dtype)
-            lower = from_parts(real * mask, imag * mask, size[1], backend=self.backend)
-            lower = lower.to(x.dtype)
+            above = ~low_pass_mask(size, factor, self.masks, x.device)
+            low_real, low_imag = real.masked_fill(above, 0), imag.masked_fill(above, 0)
+            lower = from_parts(low_real, low_imag, size[1], backend=self.backend).to(x.dtype)
             # Added to the input, so that gains of one change nothing, not even by rounding.
             y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
             upper = lower

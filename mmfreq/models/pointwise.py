@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from mmfreq.ops.backends import is_traced
 
-__all__ = ['Linear', 'Mlp', 'StarReLU']
+__all__ = ['GELU', 'Linear', 'Mlp', 'StarReLU']
 
 
 class Linear(nn.Linear):
@@ -38,7 +38,7 @@ class Linear(nn.Linear):
 class StarReLU(nn.Module):
     """``scale * relu(x) ** 2 + bias`` with two learned scalars, arXiv 2210.13452, section 2.3.
 
-    Training keeps the input only; inference needs no memory besides the output.
+    Training keeps the input only; without gradients the input is overwritten.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,20 @@ class StarReLU(nn.Module):
             return self.scale * F.relu(x).square() + self.bias
         if torch.is_grad_enabled():
             return _StarReLU.apply(x, self.scale, self.bias)
-        return _star_relu(x, self.scale, self.bias)
+        return _star_relu_(x.relu_(), self.scale, self.bias)
+
+
+class GELU(nn.GELU):
+    """GELU that overwrites its input where there are no gradients.
+
+    In an MLP this is a sixth of the time of GFNet-H-S on a CPU: new memory is slower than GELU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function element by element, to any shape."""
+        if torch.is_grad_enabled() or is_traced():
+            return super().forward(x)
+        return torch.ops.aten.gelu_(x, approximate=self.approximate)
 
 
 class Mlp(nn.Module):
@@ -62,7 +75,7 @@ class Mlp(nn.Module):
         dim (int): Number of channels of input and output.
         hidden_dim (int): Number of channels between the layers.
         out_dim (int, optional): Number of channels of the output. Defaults to None: ``dim``.
-        act (Callable): Makes the activation. Defaults to ``nn.GELU``.
+        act (Callable): Makes the activation. Defaults to :class:`GELU`.
         bias (bool): Whether the linear layers have a bias. Defaults to True.
     """
 
@@ -71,7 +84,7 @@ class Mlp(nn.Module):
         dim: int,
         hidden_dim: int,
         out_dim: int | None = None,
-        act: Callable[[], nn.Module] = nn.GELU,
+        act: Callable[[], nn.Module] = GELU,
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -90,7 +103,7 @@ class _StarReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, scale)
-        return _star_relu(x, scale, bias)
+        return _star_relu_(F.relu(x), scale, bias)
 
     @staticmethod
     @once_differentiable
@@ -110,6 +123,5 @@ class _StarReLU(torch.autograd.Function):
         )
 
 
-def _star_relu(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    y = F.relu(x).square_()
-    return torch.addcmul(bias.to(y.dtype), y, scale.to(y.dtype), out=y)
+def _star_relu_(positive: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    return positive.square_().mul_(scale.to(positive.dtype)).add_(bias.to(positive.dtype))

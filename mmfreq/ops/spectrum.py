@@ -7,7 +7,7 @@ from mmfreq.ops.backends import choose_backend
 from mmfreq.ops.dft import irdft2, rdft2
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 
-__all__ = ['from_parts', 'to_parts']
+__all__ = ['from_parts', 'product_of_parts', 'to_parts']
 
 
 def to_parts(x: Tensor, norm: str = 'ortho', backend: str = 'auto') -> tuple[Tensor, Tensor]:
@@ -56,6 +56,20 @@ def from_parts(
             scale = _scale(height * width, norm)
             return images if scale == 1 else images / scale
     return irfft2(torch.complex(real, imag), (height, width), norm)
+
+
+def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Product of complex numbers, in real arithmetic.
+
+    Args:
+        a (tuple[Tensor, Tensor]): Real and imaginary part.
+        b (tuple[Tensor, Tensor]): Real and imaginary part, of the same shape.
+
+    Returns:
+        tuple[Tensor, Tensor]: Real and imaginary part of ``a * b``.
+    """
+    real = torch.addcmul(a[0] * b[0], a[1], b[1], value=-1)
+    return real, torch.addcmul(a[0] * b[1], a[1], b[0])
 
 
 def _chosen(x: Tensor, backend: str, width: int) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmfreq.ops.backends import is_traced
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.layout import to_channels_last
-from mmfreq.ops.spectrum import from_parts, to_parts
+from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
 
 __all__ = ['AdaptiveFilter']
 
@@ -55,14 +55,9 @@ class AdaptiveFilter(nn.Module):
         """Filter features ``(B, C, H, W)``; computed in fp32 or better with autocast off."""
         dtype = compute_dtype(x, self.w1)
         with torch.autocast(x.device.type, enabled=False):
-            real, imag = to_parts(x.to(dtype), backend=self.backend)
-            mask_real, mask_imag = self.mask(real, imag)
-            filtered = from_parts(
-                mask_real * real - mask_imag * imag,
-                mask_real * imag + mask_imag * real,
-                x.shape[-1],
-                backend=self.backend,
-            )
+            spectrum = to_parts(x.to(dtype), backend=self.backend)
+            product = product_of_parts(self.mask(*spectrum), spectrum)
+            filtered = from_parts(*product, x.shape[-1], backend=self.backend)
             if x.is_contiguous(memory_format=torch.channels_last) and not is_traced():
                 filtered = to_channels_last(filtered, dtype)
             return (x + filtered).to(x.dtype)

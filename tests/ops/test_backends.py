@@ -1,0 +1,257 @@
+"""All backends compute the same, and who decides which one does."""
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mmfreq.ops import backends, dct2, dynamic_filter2d, idct2, spectral_filter2d
+from mmfreq.ops.derived import MAX_VALUES, derived, forget
+from mmfreq.ops.fft import irfft2, rfft2
+from mmfreq.ops.layout import to_channels_last, to_planes
+from mmfreq.ops.spectrum import from_parts, to_parts
+
+SQUARES = [(side, side) for side in range(1, 130)]
+OTHERS = [(1, 129), (128, 1), (7, 101), (97, 64), (25, 42), (113, 127), (31, 2), (50, 84)]
+
+
+def outputs_and_gradients(function, operands):
+    leaves = [operand.clone().requires_grad_() for operand in operands]
+    y = function(*leaves)
+    probe = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).cos()
+    return [y, *torch.autograd.grad((y.double() * probe).sum(), leaves)]
+
+
+def assert_equal_up_to(tolerance, found, expected):
+    for ours, reference in zip(found, expected, strict=True):
+        error = (ours.double() - reference).norm() / reference.norm().clamp_min(1e-300)
+        assert error < tolerance, error
+
+
+@pytest.mark.parametrize('first', range(0, len(SQUARES), 43))
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+def test_squares_agree_with_float64(backend, first):
+    for height, width in SQUARES[first : first + 43]:
+        check_filter(backend, height, width)
+
+
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize(('height', 'width'), OTHERS)
+def test_other_sizes_agree_with_float64(backend, height, width):
+    check_filter(backend, height, width)
+    check_dct(backend, height, width)
+
+
+def check_filter(backend, height, width):
+    x = torch.randn(2, 2, height, width)
+    weight = torch.randn(2, height, width // 2 + 1, 2)
+    exact = outputs_and_gradients(
+        lambda x, w: irfft2(rfft2(x) * torch.view_as_complex(w), (height, width)),
+        (x.double(), weight.double()),
+    )
+    found = outputs_and_gradients(lambda x, w: spectral_filter2d(x, w, backend), (x, weight))
+    assert_equal_up_to(1e-5, found, exact)
+
+
+def check_dct(backend, height, width):
+    x = torch.randn(2, height, width, 3)
+    exact = outputs_and_gradients(lambda x: dct2(x, 'gemm'), (x.double(),))
+    assert_equal_up_to(1e-5, outputs_and_gradients(lambda x: dct2(x, backend), (x,)), exact)
+    torch.testing.assert_close(idct2(dct2(x, backend), backend=backend), x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('norm', ['ortho', 'backward', 'forward'])
+@pytest.mark.parametrize('size', [(1, 1), (6, 5), (5, 8)])
+def test_parts_of_any_spectrum(norm, size):
+    for leading in [(), (2,), (2, 3), (2, 3, 2)]:
+        x = torch.randn(*leading, *size, dtype=torch.float64)
+        for ours, reference in zip(
+            to_parts(x, norm, 'gemm'), to_parts(x, norm, 'fft'), strict=True
+        ):
+            torch.testing.assert_close(ours, reference)
+        real, imag = torch.randn(2, *leading, size[0], size[1] // 2 + 1, dtype=torch.float64)
+        torch.testing.assert_close(
+            from_parts(real, imag, size[1], norm, 'gemm'),
+            from_parts(real, imag, size[1], norm, 'fft'),
+        )
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_dynamic_filters_by_products(training):
+    x, basis = torch.randn(2, 5, 6, 7), torch.randn(3, 6, 4, 2)
+    coefficients = torch.randn(2, 3, 5)
+    operands = (x, basis, coefficients)
+    if training:
+        exact = outputs_and_gradients(
+            lambda *args: dynamic_filter2d(*args, 'fft'), [t.double() for t in operands]
+        )
+        found = outputs_and_gradients(lambda *args: dynamic_filter2d(*args, 'gemm'), operands)
+        assert_equal_up_to(1e-5, found, exact)
+    else:
+        with torch.no_grad():
+            torch.testing.assert_close(
+                dynamic_filter2d(*operands, 'gemm'), dynamic_filter2d(*operands, 'fft')
+            )
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+def test_autocast_computes_in_float32(backend, dtype):
+    x, weight = torch.randn(2, 3, 14, 14), torch.randn(3, 14, 8, 2)
+    exact = spectral_filter2d(x.double(), weight.double())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert_equal_up_to(1e-6, [spectral_filter2d(x, weight, backend)], [exact])
+        half = spectral_filter2d(x.to(dtype), weight, backend)
+    assert half.dtype == dtype
+    # What is left is the rounding of input and output.
+    assert_equal_up_to(4 * torch.finfo(dtype).eps, [half], [exact])
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+def test_backends_keep_the_memory_format(backend, memory_format):
+    x = torch.randn(2, 3, 6, 5).contiguous(memory_format=memory_format)
+    y = spectral_filter2d(x, torch.randn(3, 6, 3, 2), backend)
+    assert y.is_contiguous(memory_format=memory_format)
+
+
+def test_only_real_numbers_in_products():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class NoComplex(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            for tensor in out if isinstance(out, (list, tuple)) else (out,):
+                assert not (isinstance(tensor, torch.Tensor) and tensor.is_complex()), func
+            return out
+
+    x, weight = torch.randn(2, 3, 6, 5), torch.randn(3, 6, 3, 2)
+    with NoComplex():
+        spectral_filter2d(x, weight, 'gemm')
+        real, imag = to_parts(x, backend='gemm')
+        from_parts(real, imag, 5, backend='gemm')
+
+
+@pytest.mark.parametrize('change', ['in place', 'through data', 'set to zero'])
+def test_prepared_filters_are_never_stale(change):
+    x, weight = torch.randn(1, 3, 6, 5), torch.nn.Parameter(torch.randn(3, 6, 3, 2))
+    with torch.no_grad():
+        spectral_filter2d(x, weight, 'gemm')
+        if change == 'in place':
+            weight.mul_(2)
+        elif change == 'through data':
+            weight.data.add_(1)
+        else:
+            weight.zero_()
+        torch.testing.assert_close(
+            spectral_filter2d(x, weight, 'gemm'), spectral_filter2d(x, weight, 'fft')
+        )
+
+
+def test_derived_tensors_are_few_and_go_with_their_source():
+    source = torch.randn(3, 2)
+    calls = []
+    for key in [*range(MAX_VALUES + 1), 0]:
+        derived(source, key, lambda tensor: calls.append(1) or tensor * 2)
+    assert len(calls) == MAX_VALUES + 2  # the first one was dropped
+    derived(source, 0, lambda tensor: calls.append(1) or tensor)
+    assert len(calls) == MAX_VALUES + 2
+    forget(source)
+    derived(source, 0, lambda tensor: calls.append(1) or tensor)
+    assert len(calls) == MAX_VALUES + 3
+
+
+@pytest.mark.parametrize('channels', [3, 128, 256])
+def test_copies_between_layouts(channels):
+    x = torch.randn(2, channels, 32, 16).contiguous(memory_format=torch.channels_last)
+    planes = to_planes(x, torch.float64)
+    assert planes.is_contiguous() and planes.equal(x.double())
+    back = to_channels_last(planes, torch.float32)
+    assert back.is_contiguous(memory_format=torch.channels_last) and back.equal(x)
+
+
+# ---- who decides
+
+
+@pytest.fixture
+def features():
+    return torch.randn(1, 96, 8, 8)
+
+
+def choice(x, requested='auto', operation='filter'):
+    return backends.choose_backend(requested, x, (8, 8), 96, operation)
+
+
+def test_argument_environment_and_table(features, monkeypatch, tmp_path):
+    table = tmp_path / 'table.csv'
+    table.write_text(
+        'operation,device,mode,height,width,channels,backend\n'
+        'filter,cpu,inference,7,7,96,gemm\n'
+        'filter,cpu,inference,64,64,96,fft\n'
+        'filter,cpu,training,7,7,96,fft\n'
+    )
+    monkeypatch.setattr(backends, 'TABLE', table)
+    monkeypatch.delenv(backends.ENVIRONMENT, raising=False)
+    for cache in (backends._table, backends._measured_best):
+        cache.cache_clear()
+    try:
+        assert choice(features) == 'gemm'
+        assert backends.choose_backend('auto', features, (40, 60), 96) == 'fft'
+        assert choice(features.clone().requires_grad_()) == 'fft'
+        assert choice(features, operation='dct') == 'gemm'  # nothing was measured
+        monkeypatch.setenv(backends.ENVIRONMENT, 'triton')
+        assert choice(features) == 'triton'
+        assert choice(features, 'fft') == 'fft'
+        monkeypatch.setenv(backends.ENVIRONMENT, 'cufft')
+        with pytest.raises(ValueError, match=r"MMFREQ_BACKEND must be one of .* got 'cufft'"):
+            choice(features)
+    finally:
+        for cache in (backends._table, backends._measured_best):
+            cache.cache_clear()
+
+
+def test_every_row_of_the_table_names_a_backend():
+    rows = backends._table()
+    assert {row.backend for row in rows} <= {'fft', 'gemm', 'triton'}
+    measured = {(row.operation, row.device, row.mode) for row in rows}
+    assert measured >= set(
+        itertools.product(('filter', 'dct'), ('cpu',), ('inference', 'training'))
+    )
+
+
+def test_the_choice_is_logged_once_at_debug_level():
+    code = (
+        'import logging; logging.basicConfig(level=logging.DEBUG); import torch\n'
+        'from mmfreq.ops import spectral_filter2d\n'
+        'x, w = torch.randn(1, 4, 6, 5), torch.randn(4, 6, 3, 2)\n'
+        'for _ in range(3): spectral_filter2d(x, w)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if 'mmfreq' in line]
+    assert len(lines) == 1
+    assert 'filter on 4 maps of 6x5 on cpu, inference: ' in lines[0]
+
+
+def test_unknown_backends_are_named(features):
+    with pytest.raises(ValueError, match=r"one of \('auto', 'fft', 'gemm', 'triton'\), got 'mkl'"):
+        spectral_filter2d(features, torch.randn(96, 8, 5, 2), 'mkl')
+
+
+def test_missing_triton_names_the_extra(features, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'triton', None)
+    monkeypatch.delitem(sys.modules, 'mmfreq.ops.triton_filter', raising=False)
+    monkeypatch.delattr('mmfreq.ops.triton_filter', raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'mmfreq\[triton\]'"):
+        spectral_filter2d(features, torch.randn(96, 8, 5, 2), 'triton')
+
+
+def test_a_config_value_reaches_every_layer():
+    from families import TINY
+
+    network = TINY['GFNet'](backend='gemm')
+    found = {module.backend for module in network.modules() if hasattr(module, 'backend')}
+    assert found == {'gemm'}
+    with pytest.raises(ValueError, match='backend must be one of'):
+        TINY['AFFNet'](backend='cudnn')

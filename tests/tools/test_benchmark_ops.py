@@ -1,0 +1,83 @@
+"""The benchmark of single operations, and the plain layers that it and its sibling compare with."""
+
+import copy
+import csv
+
+import pytest
+import torch
+from families import TINY
+from process import here, refusal
+
+from mmfreq.analysis.results import regressions
+from mmfreq.analysis.workloads import Workload, load_source
+from mmfreq.ops import backends
+
+BENCHMARK = 'tools/benchmark_ops.py'
+QUICK = ('--shapes', '6x5x4', '--turns', 3, '--device', 'cpu')
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_operation_backend_and_layout(tmp_path):
+    out = tmp_path / 'ops.csv'
+    printed = here(BENCHMARK, *QUICK, '--out', out)
+    rows = read(out)
+    # Filters in two layouts and cosines in one, two modes, three backends beside the formula.
+    assert len(rows) == (2 + 1) * 2 * 4
+    assert all(float(row['error']) < 1e-6 and float(row['ms']) > 0 for row in rows)
+    assert {row['ratio'] for row in rows if row['backend'] == 'plain'} == {'1.000'}
+    assert 'GPU: not measured' in printed or torch.cuda.is_available()
+
+
+def test_check_and_table(tmp_path, monkeypatch):
+    table = tmp_path / 'backends.csv'
+    table.write_text(
+        'operation,device,mode,height,width,channels,backend\n'
+        'filter,cpu,inference,9,9,9,fft\n'
+        'filter,cuda,inference,9,9,9,triton\n'
+    )
+    monkeypatch.setattr(backends, 'TABLE', table)
+    out = tmp_path / 'ops.csv'
+    here(BENCHMARK, *QUICK, '--out', out, '--write-table', '--operations', 'filter')
+    rows = read(table)
+    assert rows[0]['device'] == 'cuda'  # of a device that was not measured: stays
+    assert {(row['mode'], row['height']) for row in rows[1:]} == {
+        ('inference', '6'),
+        ('training', '6'),
+    }
+    recorded = read(out)
+    for row in recorded:
+        row['ratio'] = '1000'
+    with (tmp_path / 'better.csv').open('w') as file:
+        writer = csv.DictWriter(file, recorded[0])
+        writer.writeheader()
+        writer.writerows(recorded)
+    message = refusal(BENCHMARK, *QUICK, '--out', out, '--check', tmp_path / 'better.csv')
+    assert 'slower than recorded' in message
+    assert 'no file' in refusal(BENCHMARK, *QUICK, '--check', tmp_path / 'none.csv')
+    assert '--shapes' in refusal(BENCHMARK, '--shapes', '6x5', '--device', 'cpu')
+
+
+def test_regressions_are_beyond_15_percent():
+    recorded = [{'name': 'a', 'ratio': '2.0'}, {'name': 'b', 'ratio': '2.0'}]
+    measured = [{'name': 'a', 'ratio': 1.71}, {'name': 'b', 'ratio': 1.69}]
+    measured.append({'name': 'new', 'ratio': 0.1})
+    assert regressions(recorded, measured, ['name']) == ['b: 1.69, recorded 2.00']
+
+
+@pytest.mark.parametrize('name', ['GFNet', 'DFFormer', 'GFFormer', 'AFFNet'])
+def test_plain_layers_compute_the_same(name):
+    ours = TINY[name]().double().train()
+    plain = load_source('benchmarks/plain.py').make_plain(copy.deepcopy(ours))
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    for a, b in zip(ours(images), plain(images), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+
+
+def test_a_network_of_a_file_is_a_workload():
+    workload = Workload('benchmarks/plain.py:affnet-et', 'training', 'eager', 'cpu', (64, 64), 1)
+    workload.step()
+    assert workload.params == Workload('affnet-et', 'training', 'eager', 'cpu', (64, 64), 1).params

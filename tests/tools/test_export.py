@@ -1,0 +1,141 @@
+"""ONNX files as a user writes them, and what cannot be exported."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+from families import TINY
+from process import here, refusal
+from torch import nn
+
+from mmfreq import export
+
+pytest.importorskip('onnxruntime')
+onnx = pytest.importorskip('onnx')
+
+EXPORT = 'tools/export_onnx.py'
+SEGMENTOR = 'configs/upernet_gfnet_h_s_ade20k.py'
+TINY_BACKBONE = """
+        _delete_=True,
+        type='mmfreq.GFNet',
+        arch=dict(patch_size=4, embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1)),
+    """
+TINY_SEGMENTOR = f"""
+_base_ = '{os.getcwd()}/configs/upernet_gfnet_h_s_ade20k.py'
+model = dict(
+    backbone=dict({TINY_BACKBONE}),
+    decode_head=dict(in_channels=(8, 16, 24, 32), channels=16),
+    auxiliary_head=None,
+)
+"""
+TINY_DETECTOR = f"""
+_base_ = '{os.getcwd()}/configs/retinanet_gfnet_h_ti_coco.py'
+model = dict(
+    backbone=dict({TINY_BACKBONE}),
+    neck=dict(in_channels=(8, 16, 24, 32), out_channels=16),
+    bbox_head=dict(in_channels=16, feat_channels=16),
+)
+"""
+
+
+@pytest.fixture(scope='module')
+def photo(mini_data):
+    return next((mini_data / 'ADEChallengeData2016/images/validation').glob('*.jpg'))
+
+
+def operators(path):
+    return {(node.domain, node.op_type) for node in onnx.load(path).graph.node}
+
+
+def test_a_segmentor_to_logits_and_labels(photo, tmp_path):
+    out, config = tmp_path / 'model.onnx', tmp_path / 'config.py'
+    config.write_text(TINY_SEGMENTOR)
+    printed = here(
+        *(EXPORT, config, '--shape', 64, 96, '--images', photo, '--out', out, '--dynamic-batch')
+    )
+    assert 'the weights are random' in printed
+    assert 'logits: largest difference' in printed
+    assert 'labels: largest difference 0.0e+00' in printed
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(out)
+    logits, labels = session.run(None, {'images': np.zeros((3, 3, 64, 96), np.float32)})
+    assert logits.shape == (3, 150, 64, 96)
+    np.testing.assert_array_equal(labels, logits.argmax(1))
+    assert all(domain == '' and kind != 'DFT' for domain, kind in operators(out))
+
+
+def test_a_detector_to_raw_outputs(photo, tmp_path):
+    out, config = tmp_path / 'model.onnx', tmp_path / 'config.py'
+    config.write_text(TINY_DETECTOR)
+    printed = here(EXPORT, config, '--shape', 64, 64, '--images', photo, '--out', out)
+    assert printed.count('largest difference') == 10  # scores and boxes of five levels
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_every_family(name, tmp_path):
+    backbone = TINY[name](out_indices=(0, 1)).eval()
+    images = torch.randn(1, 3, 48, 64)
+    network = export.BackboneOnly(backbone, 2)
+    path = tmp_path / 'model.onnx'
+    export.export_onnx(network, images, path)
+    worst = export.compare(network, path, [images])
+    assert max(worst.values()) < 1e-5
+    assert set(worst) == {'features_0', 'features_1'}
+    assert all(domain == '' and kind != 'DFT' for domain, kind in operators(path))
+    opsets = {entry.domain: entry.version for entry in onnx.load(path).opset_import}
+    assert opsets[''] >= 17 and set(opsets) == {''}
+    assert any(param.requires_grad for param in backbone.parameters())  # as before
+
+
+def test_a_wrong_file_is_noticed(tmp_path):
+    images = torch.randn(1, 3, 48, 64)
+    networks = [export.BackboneOnly(TINY['GFNet-flat']().eval(), 4) for _ in range(2)]
+    export.export_onnx(networks[0], images, tmp_path / 'model.onnx')
+    assert max(export.compare(networks[1], tmp_path / 'model.onnx', [images]).values()) > 1e-2
+
+
+class Spectral(nn.Module):
+    def forward(self, x):
+        return torch.fft.irfft2(torch.fft.rfft2(x) * 1j)
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ('layer', 'message'),
+    [
+        (Spectral, r'layer backbone\.0 \(.*Spectral\) cannot be exported: .*complex numbers'),
+        (Branching, r'layer backbone\.0 \(Branching\) cannot be exported: '),
+    ],
+)
+def test_the_layer_that_cannot_be_exported_is_named(layer, message, tmp_path):
+    network = export.BackboneOnly(nn.Sequential(layer(), nn.Identity()), 1)
+    with pytest.raises(ValueError, match=message):
+        export.export_onnx(network, torch.randn(1, 3, 8, 8), tmp_path / 'model.onnx')
+
+
+@pytest.mark.parametrize('package', ['onnx', 'onnxscript', 'onnxruntime'])
+def test_missing_packages_name_the_extra(package, tmp_path, monkeypatch):
+    network = export.BackboneOnly(nn.Identity(), 1)
+    images = torch.randn(1, 3, 8, 8)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"needs {package}; .*pip install 'mmfreq\[onnx\]'"):
+        if package == 'onnxruntime':
+            export.compare(network, tmp_path / 'model.onnx', [images])
+        export.export_onnx(network, images, tmp_path / 'model.onnx')
+
+
+def test_wrong_arguments(photo, tmp_path):
+    mask_rcnn = 'configs/mask_rcnn_gfnet_h_ti_coco.py'
+    message = refusal(EXPORT, mask_rcnn, '--shape', 64, 64, '--images', photo)
+    assert 'layer roi_head (StandardRoIHead)' in message
+    assert 'no image' in refusal(EXPORT, 'gfnet-h-ti', '--images', tmp_path / 'none.jpg')
+    assert '--images' in refusal(EXPORT, 'gfnet-h-ti')
+    assert '--images' in refusal(EXPORT, SEGMENTOR)  # its data are not here
+    assert '--shape' in refusal(EXPORT, 'gfnet-h-ti', '--shape', 0, 8, '--images', photo)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from families import TINY
 from torch import nn
 
 from mmfreq.analysis.flops import count_cost
@@ -13,7 +14,7 @@ from mmfreq.analysis.operator_costs import CONVENTIONS
 from mmfreq.analysis.published import compare, read_published
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.mixers import AdaptiveFilter, GlobalFilter
-from mmfreq.ops import dct2, dynamic_filter2d, irfft2, rfft2
+from mmfreq.ops import dct2, dynamic_filter2d, irfft2, rfft2, spectral_filter2d
 
 C, H, W = 3, 12, 20
 HALF = W // 2 + 1
@@ -217,3 +218,32 @@ def test_names():
     ):
         with pytest.raises(ValueError, match=hint):
             backbone_config(*wrong)
+
+
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize('name', TINY)
+def test_every_operator_of_every_backend_is_counted(name, backend):
+    network = TINY[name](backend=backend, out_indices=(0,))
+    cost = count_cost(network, torch.randn(1, 3, 64, 48), CONVENTIONS['paper'])
+    assert not cost.uncounted
+    has_transforms = any('fft' in operator for operator in cost.operators)
+    if backend == 'gemm':
+        assert not has_transforms
+
+
+def test_a_filter_by_products_costs_four_matrix_products():
+    weight = torch.randn(C, H, HALF, 2)
+    found = flops(lambda x, weight: spectral_filter2d(x, weight, 'gemm'), weight)
+    columns = 2 * HALF * W * H  # of each channel
+    rows, inverse_rows = 3 * H * 2 * H * HALF, 2 * H * 2 * H * HALF
+    products = 4 * H * HALF
+    assert found == C * (2 * columns + rows + inverse_rows + products)
+
+
+def test_the_default_backend_is_counted_as_an_fft():
+    weight = torch.randn(C, H, HALF, 2)
+    counts = {
+        flops(lambda x, weight, backend=backend: spectral_filter2d(x, weight, backend), weight)
+        for backend in ('auto', 'fft', 'triton')
+    }
+    assert counts == {round(2 * C * H * W * LOG + 4 * C * H * HALF)}

@@ -14,7 +14,7 @@ from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'models'))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from families import TINY
 
 from mmfreq.engine.launch import finish_distributed, prepare_distributed

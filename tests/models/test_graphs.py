@@ -24,9 +24,14 @@ def name(request):
     return request.param
 
 
+def make(name):
+    # Matrices as large as the weights of a layer make later stages of an FDResNet slow.
+    return TINY[name](out_indices=0) if name == 'FDResNet' else TINY[name]()
+
+
 @pytest.fixture
 def network(name):
-    return TINY[name]().eval().requires_grad_(False)
+    return make(name).eval().requires_grad_(False)
 
 
 # Filters are stored for 64 x 64 pixels: these are resized in the graph.
@@ -48,7 +53,7 @@ def test_compiles_without_a_graph_break(network):
 
 def test_compiled_training_has_the_same_gradients(name):
     torch._dynamo.reset()
-    network = TINY[name]().train()
+    network = make(name).train()
     images = torch.randn(SHAPE)
     gradients = []
     for function in (network, torch.compile(network, fullgraph=True, backend='aot_eager')):

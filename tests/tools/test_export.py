@@ -76,14 +76,16 @@ def test_a_detector_to_raw_outputs(photo, tmp_path):
 
 @pytest.mark.parametrize('name', TINY)
 def test_every_family(name, tmp_path):
-    backbone = TINY[name](out_indices=(0, 1)).eval()
+    # Matrices as large as the weights of a layer make later stages of an FDResNet slow.
+    stages = (0,) if name == 'FDResNet' else (0, 1)
+    backbone = TINY[name](out_indices=stages).eval()
     images = torch.randn(1, 3, 48, 64)
-    network = export.BackboneOnly(backbone, 2)
+    network = export.BackboneOnly(backbone, len(stages))
     path = tmp_path / 'model.onnx'
     export.export_onnx(network, images, path)
     worst = export.compare(network, path, [images])
     assert max(worst.values()) < 1e-5
-    assert set(worst) == {'features_0', 'features_1'}
+    assert set(worst) == {f'features_{i}' for i in stages}
     assert all(domain == '' and kind != 'DFT' for domain, kind in operators(path))
     opsets = {entry.domain: entry.version for entry in onnx.load(path).opset_import}
     assert opsets[''] >= 17 and set(opsets) == {''}

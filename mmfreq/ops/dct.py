@@ -97,7 +97,7 @@ def _dct(x: Tensor) -> Tensor:
 
     J. Makhoul, A fast cosine transform in one and two dimensions, 1980.
     """
-    size = x.shape[-1]
+    size = int(x.shape[-1])
     z = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1), norm='ortho')
     z = z * _half_steps(x.dtype, x.device, size)
     return torch.cat([z.real, -z.imag[..., 1 : (size + 1) // 2].flip(-1)], -1)
@@ -105,7 +105,7 @@ def _dct(x: Tensor) -> Tensor:
 
 def _idct(z: Tensor) -> Tensor:
     """Inverse of :func:`_dct`."""
-    size = z.shape[-1]
+    size = int(z.shape[-1])
     mirrored = F.pad(z.flip(-1)[..., : size // 2], (1, 0))  # z[size - k], and nothing at k = 0
     half = torch.complex(z[..., : size // 2 + 1], -mirrored)
     x = torch.fft.irfft(half / _half_steps(z.dtype, z.device, size), n=size, norm='ortho')

@@ -44,7 +44,7 @@ def irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
     Returns:
         Tensor: Images of shape ``(..., H, W)``.
     """
-    height = int(real.shape[-2])
+    height, width = int(real.shape[-2]), int(width)
     half = _inverse_rows(real.dtype, real.device, height) @ torch.cat([real, imag], -2)
     half = half.reshape(*real.shape[:-2], height, 2 * (width // 2 + 1))
     return half @ _inverse_columns(real.dtype, real.device, width).T

@@ -224,7 +224,7 @@ def test_names():
 @pytest.mark.parametrize('name', TINY)
 def test_every_operator_of_every_backend_is_counted(name, backend):
     network = TINY[name](backend=backend, out_indices=(0,))
-    cost = count_cost(network, torch.randn(1, 3, 64, 48), CONVENTIONS['paper'])
+    cost = count_cost(network, torch.randn(1, 3, 64, 64), CONVENTIONS['paper'])
     assert not cost.uncounted
     has_transforms = any('fft' in operator for operator in cost.operators)
     if backend == 'gemm':

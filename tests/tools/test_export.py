@@ -34,7 +34,7 @@ TINY_DETECTOR = f"""
 _base_ = '{os.getcwd()}/configs/retinanet_gfnet_h_ti_coco.py'
 model = dict(
     backbone=dict({TINY_BACKBONE}),
-    neck=dict(in_channels=(8, 16, 24, 32), out_channels=16),
+    neck=dict(in_channels=[8, 16, 24, 32], out_channels=16),
     bbox_head=dict(in_channels=16, feat_channels=16),
 )
 """

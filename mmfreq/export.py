@@ -1,7 +1,7 @@
 """Writing networks as ONNX files that need nothing but standard operators, and checking them.
 
 Spectral operations become products with constant matrices (``backend='gemm'``), so a file is for
-one image size. Images go in normalised, as :func:`normalise` does it.
+one image size. Images go in normalised, as in training.
 """
 
 import re
@@ -157,18 +157,11 @@ def export_onnx(
     if dynamic_batch:
         images = torch.cat([images, images])[:2]  # one image would be taken for a constant
     shapes = ({0: torch.export.Dim('batch', max=MAX_BATCH)} if dynamic_batch else None,)
-    kept = {param: param.requires_grad for param in network.parameters()}
-    try:
-        for param in kept:
-            param.requires_grad_(False)
-        with torch.no_grad(), naming_layers(network), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            program = torch.export.export(network, (images,), dynamic_shapes=shapes)
-            _refuse_complex_numbers(program)
-            exported = _translate(program, images, network.names)
-    finally:
-        for param, requires_grad in kept.items():
-            param.requires_grad_(requires_grad)
+    with torch.no_grad(), _naming_layers(network), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        program = torch.export.export(network, (images,), dynamic_shapes=shapes)
+        _refuse_complex_numbers(program)
+        exported = _translate(program, images, network.names)
     exported.save(str(path))
     model = onnx.load(str(path), load_external_data=False)
     unusual = {f'{node.domain}.{node.op_type}' for node in model.graph.node if node.domain}
@@ -205,7 +198,7 @@ def compare(network: Exportable, path: str | Path, images: Sequence[Tensor]) -> 
 
 
 @contextmanager
-def naming_layers(network: nn.Module) -> Iterator[None]:
+def _naming_layers(network: nn.Module) -> Iterator[None]:
     """Let errors inside of the block name the layer of a network that was running.
 
     Args:

@@ -7,7 +7,6 @@ times that were measured next to each other. With --write-table the fastest back
 
 import argparse
 import csv
-import io
 import statistics
 import sys
 import time
@@ -21,12 +20,11 @@ from tabulate import tabulate
 from torch import Tensor
 from tqdm import tqdm
 
-from mmfreq.analysis.results import describe_machine, regressions
+from mmfreq.analysis.results import describe_machine, regressions, write_rows
 from mmfreq.analysis.workloads import MODES, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.ops import dct2, idct2, spectral_filter2d
 from mmfreq.ops.backends import BACKENDS, TABLE
-from mmfreq.utils.atomic import atomic_write
 
 EXAMPLE = """\
   python tools/benchmark_ops.py --out benchmarks/results/ops_cpu.csv
@@ -217,17 +215,6 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
                 )
             )
     return rows
-
-
-def write_rows(path: Path, fields: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write a CSV file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

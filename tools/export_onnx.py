@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 import mmcv
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor, nn
 
-from mmfreq.analysis.inputs import IMAGENET, open_backbone, preprocess
+from mmfreq.analysis.inputs import IMAGENET, normalise, open_backbone, preprocess, read_image
 from mmfreq.analysis.networks import build_model, read_model_config, set_image_size
 from mmfreq.engine.command_line import (
     add_config_options,
@@ -25,7 +24,6 @@ from mmfreq.engine.command_line import (
 )
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
-from mmfreq.utils.images import check_image_size
 
 EXAMPLE = """\
   python tools/export_onnx.py configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\
@@ -86,30 +84,14 @@ def read_batches(
     files: list[str], shape: tuple[int, int], model: nn.Module, is_backbone: bool
 ) -> list[Tensor]:
     """Images, resized to a shape and normalised as the model's data preprocessor does it."""
-    batches = []
-    for file in files:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f'there is no image {file}')
-        check_image_size(file)
-        image = mmcv.imread(file, channel_order='rgb')
-        if image is None:
-            raise ValueError(f'{file} is not a whole image')
-        image = mmcv.imresize(image, (shape[1], shape[0]))
-        if is_backbone:
-            batches.append(preprocess([image], model))
-            continue
-        mean, std = normalisation(model)
-        pixels = torch.from_numpy((image - mean) / std).float()
-        batches.append(pixels.permute(2, 0, 1)[None].contiguous())
-    return batches
-
-
-def normalisation(model: nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation that a model expects of RGB images."""
+    images = [mmcv.imresize(read_image(file), (shape[1], shape[0])) for file in files]
+    if is_backbone:
+        return [preprocess([image], model) for image in images]
     preprocessor = model.data_preprocessor
-    if not hasattr(preprocessor, 'mean'):
-        return np.array(IMAGENET[0]), np.array(IMAGENET[1])
-    return preprocessor.mean.flatten().numpy(), preprocessor.std.flatten().numpy()
+    mean, std = IMAGENET
+    if hasattr(preprocessor, 'mean'):
+        mean, std = preprocessor.mean.flatten().numpy(), preprocessor.std.flatten().numpy()
+    return [normalise([image], mean, std) for image in images]
 
 
 def load_weights(model: nn.Module, checkpoint: str) -> None:

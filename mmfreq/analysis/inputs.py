@@ -6,6 +6,7 @@ from pathlib import Path
 import mmcv
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from mmfreq.analysis.networks import (
@@ -19,7 +20,7 @@ from mmfreq.models.pretrained import load_pretrained
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 from mmfreq.utils.images import check_image_size
 
-__all__ = ['open_backbone', 'preprocess', 'read_images']
+__all__ = ['normalise', 'open_backbone', 'preprocess', 'read_image', 'read_images']
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 PLAIN = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # AFFNet takes images in [0, 1]
@@ -61,6 +62,28 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
     return backbone
 
 
+def read_image(path: str) -> np.ndarray:
+    """Read an image.
+
+    Args:
+        path (str): Image file.
+
+    Returns:
+        np.ndarray: RGB image, shape ``(H, W, 3)``, uint8.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is not a whole image, or says it is enormous.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no image {path}')
+    check_image_size(path)
+    image = mmcv.imread(path)
+    if image is None:
+        raise ValueError(f'{path} is not a whole image')
+    return image[..., ::-1]
+
+
 def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
     """Read images, crop them to a centred square and resize it.
 
@@ -72,21 +95,15 @@ def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
         list[np.ndarray]: RGB images, shape ``(size, size, 3)``, uint8.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file is not a whole image, or says it is enormous.
+        FileNotFoundError, ValueError: As in :func:`read_image`.
     """
     images = []
     for path in paths:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'there is no image {path}')
-        check_image_size(path)
-        image = mmcv.imread(path)
-        if image is None:
-            raise ValueError(f'{path} is not a whole image')
+        image = read_image(path)
         height, width = image.shape[:2]
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        square = image[top : top + side, left : left + side, ::-1]  # to RGB
+        square = image[top : top + side, left : left + side]
         images.append(mmcv.imresize(square, (size, size), interpolation='area'))
     return images
 
@@ -95,12 +112,25 @@ def preprocess(images: Sequence[np.ndarray], backbone: nn.Module) -> Tensor:
     """Images as a backbone takes them: AFFNet in [0, 1], others with ImageNet's mean and deviation.
 
     Args:
-        images (Sequence[np.ndarray]): RGB images, shape ``(N, N, 3)``, uint8.
+        images (Sequence[np.ndarray]): RGB images of the same size, shape ``(H, W, 3)``, uint8.
         backbone (nn.Module): The backbone.
 
     Returns:
-        Tensor: Shape ``(B, 3, N, N)``.
+        Tensor: Shape ``(B, 3, H, W)``.
     """
-    mean, std = PLAIN if type(backbone).__name__ == 'AFFNet' else IMAGENET
-    pixels = (np.stack(images) - np.array(mean)) / np.array(std)
+    return normalise(images, *(PLAIN if type(backbone).__name__ == 'AFFNet' else IMAGENET))
+
+
+def normalise(images: Sequence[np.ndarray], mean: ArrayLike, std: ArrayLike) -> Tensor:
+    """Images as a batch for a network.
+
+    Args:
+        images (Sequence[np.ndarray]): RGB images of the same size, shape ``(H, W, 3)``, uint8.
+        mean (ArrayLike): Of each channel.
+        std (ArrayLike): Standard deviation of each channel.
+
+    Returns:
+        Tensor: Shape ``(B, 3, H, W)``, float32.
+    """
+    pixels = (np.stack(images) - np.asarray(mean)) / np.asarray(std)
     return torch.from_numpy(pixels).float().permute(0, 3, 1, 2).contiguous()

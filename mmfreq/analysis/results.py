@@ -13,7 +13,7 @@ import torch
 from mmfreq.analysis.benchmark import DONE, FIELDS, Case
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['ResultFile', 'describe_machine', 'regressions']
+__all__ = ['ResultFile', 'describe_machine', 'regressions', 'write_rows']
 
 TOLERANCE = 0.15  # by which a ratio may fall before it is a regression
 
@@ -75,12 +75,24 @@ class ResultFile:
         self._write_all()
 
     def _write_all(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with atomic_write(self.path) as file:
-            file.write(text.getvalue().encode())
+        write_rows(self.path, FIELDS, self.rows)
+
+
+def write_rows(path: Path, fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file as a whole.
+
+    Args:
+        path (Path): The file; its folder is made.
+        fields (Sequence[str]): Columns.
+        rows (Iterable[Mapping]): Values by column.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def regressions(

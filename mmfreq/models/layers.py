@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
 from torch import Tensor, nn
 
+from mmfreq.ops import layout
+
 __all__ = [
     'ConvDownsample',
     'PatchEmbed',
@@ -123,7 +125,7 @@ def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
 
 def to_channels_last(x: Tensor) -> Tensor:
     """``(B, C, H, W)`` to contiguous ``(B, H, W, C)``."""
-    return x.permute(0, 2, 3, 1).contiguous()
+    return layout.to_channels_last(x, x.dtype).permute(0, 2, 3, 1)
 
 
 def to_channels_first(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import shares
 
-__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2']
+__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2', 'waves']
 
 
 def rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ def paired_gains(weight: Tensor) -> Tensor:
 @constant
 def _columns(width: int) -> np.ndarray:
     """Transform along W, ``(2W', W)`` with ``W' = W // 2 + 1``: cosines, then negative sines."""
-    cosine, sine = _waves(width, width // 2 + 1)
+    cosine, sine = waves(width, width // 2 + 1)
     return np.concatenate([cosine, -sine])
 
 
@@ -116,20 +116,28 @@ def _inverse_rows(height: int) -> np.ndarray:
 @constant
 def _inverse_columns(width: int) -> np.ndarray:
     """Inverse of the transform along W, ``(W, 2W')``; most columns stand for two."""
-    cosine, sine = _waves(width, width // 2 + 1)
+    cosine, sine = waves(width, width // 2 + 1)
     twice = shares(width)[:, None]
     return np.concatenate([cosine * twice, -sine * twice]).T
 
 
 def _complex_rows(height: int) -> tuple[np.ndarray, np.ndarray]:
-    cosine, sine = _waves(height, height)
+    cosine, sine = waves(height, height)
     real = np.stack([cosine, sine], -1).reshape(height, -1)
     imag = np.stack([-sine, cosine], -1).reshape(height, -1)
     return real, imag
 
 
-def _waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal cosines and sines, ``(count, size)``; angles are reduced as integers first."""
+def waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines of the first frequencies; angles are reduced as integers first.
+
+    Args:
+        size (int): Number of positions.
+        count (int): Number of frequencies.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Each of shape ``(count, size)``, divided by ``sqrt(size)``.
+    """
     steps = np.outer(np.arange(count), np.arange(size)) % size
     angles = 2 * np.pi * steps / size
     return np.cos(angles) / np.sqrt(size), np.sin(angles) / np.sqrt(size)

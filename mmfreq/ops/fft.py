@@ -28,6 +28,7 @@ __all__ = [
     'column_weights',
     'compute_dtype',
     'hermitian',
+    'hermitian_for_inverse',
     'inverse_of_hermitian',
     'irfft2',
     'rfft2',
@@ -72,7 +73,9 @@ def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}')
     with torch.autocast(x.device.type, enabled=False):
-        planes = _planes(x)
+        dtype = compute_dtype(x)
+        contiguous = torch.contiguous_format
+        planes = to_planes(x, dtype) if x.ndim == 4 else x.to(dtype, memory_format=contiguous)
         if planes.requires_grad and torch.is_grad_enabled() and not is_traced():
             return _RealTransform.apply(planes, norm)
         return torch.fft.rfft2(planes, norm=norm)
@@ -109,9 +112,7 @@ def irfft2(
             f'a spectrum of shape {tuple(z.shape)} does not belong to images of size {tuple(s)}: '
             f'its last two axes must be ({height}, {width // 2 + 1})'
         )
-    if z.device.type != 'cpu':  # torch's CPU libraries use the Hermitian part by themselves
-        z = hermitian(z, width)
-    images = inverse_of_hermitian(z, s, norm)
+    images = inverse_of_hermitian(hermitian_for_inverse(z, width), s, norm)
     return images if dtype is None else images.to(dtype)
 
 
@@ -131,13 +132,6 @@ def inverse_of_hermitian(z: Tensor, s: tuple[int, int], norm: str = 'ortho') -> 
     """
     with torch.autocast(z.device.type, enabled=False):
         return torch.fft.irfft2(z, s=s, norm=norm)
-
-
-def _planes(x: Tensor) -> Tensor:
-    dtype = compute_dtype(x)
-    if x.ndim == 4 and not is_traced():
-        return to_planes(x, dtype)
-    return x.to(dtype, memory_format=torch.contiguous_format)
 
 
 class _RealTransform(torch.autograd.Function):
@@ -203,6 +197,20 @@ def hermitian(z: Tensor, width: int) -> Tensor:
     else:
         columns += [z[..., 1:-1], project(z[..., -1:])]
     return torch.cat(columns, dim=-1)
+
+
+def hermitian_for_inverse(z: Tensor, width: int) -> Tensor:
+    """A half spectrum whose inverse by :func:`inverse_of_hermitian` is the same on every device.
+
+    Args:
+        z (Tensor): Half spectrum, complex, shape ``(..., H, W // 2 + 1)``.
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        Tensor: Its projection, see :func:`hermitian`; on a CPU ``z`` itself, because PyTorch's CPU
+        libraries use the Hermitian part by themselves.
+    """
+    return z if z.device.type == 'cpu' else hermitian(z, width)
 
 
 def centred_spectrum(z: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,11 +13,11 @@ from mmfreq.ops.dft import filter_by_products, paired_gains
 from mmfreq.ops.fft import (
     column_weights,
     compute_dtype,
-    hermitian,
+    hermitian_for_inverse,
     inverse_of_hermitian,
     rfft2,
 )
-from mmfreq.ops.layout import to_channels_last, to_planes
+from mmfreq.ops.layout import is_channels_last, like, to_planes
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
 
@@ -189,7 +189,7 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
     if x.device.type != 'cpu' or x.numel() <= SMALL_ELEMENTS:
         planes = (to_planes(part, dtype) for part in features)
         y = inverse_of_hermitian(apply(WHOLE, *planes), (height, width), 'backward')
-        return _like(x, y)
+        return like(x, y)
     step = channels
     if channels * height * width > LARGE_ELEMENTS:
         step = max(PIECE_ELEMENTS // (height * width), FEWEST_CHANNELS)
@@ -199,13 +199,8 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
             piece = (slice(sample, sample + 1), slice(i, i + step))
             planes = (to_planes(part[piece], dtype) for part in features)
             result = inverse_of_hermitian(apply(piece, *planes), (height, width), 'backward')
-            y[piece] = _like(x, result) if step == channels else result
+            y[piece] = like(x, result) if step == channels else result
     return y
-
-
-def _like(x: Tensor, y: Tensor) -> Tensor:
-    """Planes in dtype and memory format of features."""
-    return to_channels_last(y, x.dtype) if _is_channels_last(x) else y.to(x.dtype)
 
 
 def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -218,11 +213,7 @@ def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> T
         gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
     y = filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2).to(x.dtype)
-    return y if _is_channels_last(x) else y.contiguous()
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return y if is_channels_last(x) else y.contiguous()
 
 
 def _cut(weight: Tensor, coefficients: Tensor | None, piece: Piece) -> tuple[Tensor, Tensor | None]:
@@ -235,9 +226,8 @@ def _cut(weight: Tensor, coefficients: Tensor | None, piece: Piece) -> tuple[Ten
 
 def _gain(weight: Tensor, coefficients: Tensor | None, width: int) -> Tensor:
     """Complex filters of a piece, made for a spectrum that :func:`inverse_of_hermitian` gets."""
-    gain = torch.view_as_complex(weight.contiguous())
-    if weight.device.type != 'cpu':  # see irfft2; the spectrum of real features needs no projection
-        gain = hermitian(gain, width)
+    # The spectrum of real features is Hermitian: projecting the filters is enough.
+    gain = hermitian_for_inverse(torch.view_as_complex(weight.contiguous()), width)
     if coefficients is None:
         return gain
     # Combining is linear with real coefficients: projecting the few basis filters is enough.

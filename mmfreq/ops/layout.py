@@ -3,11 +3,31 @@
 import torch
 from torch import Tensor
 
-__all__ = ['to_channels_last', 'to_planes']
+from mmfreq.ops.backends import is_traced
+
+__all__ = ['is_channels_last', 'like', 'to_channels_last', 'to_planes']
 
 SLOW_STRIDE = 512  # bytes: lines this far apart compete for few places of a CPU's cache
 PADDING = 64  # bytes: one cache line
 FEWEST_BYTES = 2**17  # smaller features fit into the cache anyway
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether features ``(B, C, H, W)`` are channels-last in memory, and not contiguous as well."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def like(x: Tensor, y: Tensor) -> Tensor:
+    """Planes in dtype and memory format (contiguous or channels-last) of other features.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)``.
+        y (Tensor): Contiguous planes of the same shape.
+
+    Returns:
+        Tensor: ``y`` as ``x`` is.
+    """
+    return to_channels_last(y, x.dtype) if is_channels_last(x) else y.to(x.dtype)
 
 
 def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -45,6 +65,7 @@ def _is_slow(x: Tensor, stride: int) -> bool:
     size = x.element_size()
     return (
         x.device.type == 'cpu'
+        and not is_traced()
         and stride > 1
         and stride * size % SLOW_STRIDE == 0
         and x.numel() * size >= FEWEST_BYTES

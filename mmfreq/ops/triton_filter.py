@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmfreq.ops.backends import log
+from mmfreq.ops.dft import waves
 from mmfreq.ops.fft import shares
 
 __all__ = ['LARGEST_SIDE', 'covers', 'filter_in_one_kernel']
@@ -125,18 +126,16 @@ def _matrices(
         max(triton.next_power_of_2(size), SMALLEST_TILE) for size in (height, width, columns)
     )
 
-    def wave(function: Any, rows: int, cols: int, size: int) -> np.ndarray:
-        steps = np.outer(np.arange(rows), np.arange(cols)) % size
-        return function(2 * np.pi * steps / size) / np.sqrt(size)
-
+    row_cos, row_sin = waves(height, height)
+    col_cos, col_sin = waves(width, columns)
     twice = shares(width)[:, None]
     arrays = (
-        (wave(np.cos, height, height, height), tile_height, tile_height),
-        (wave(np.sin, height, height, height), tile_height, tile_height),
-        (wave(np.cos, width, columns, width), tile_width, tile_columns),
-        (-wave(np.sin, width, columns, width), tile_width, tile_columns),
-        (twice * wave(np.cos, columns, width, width), tile_columns, tile_width),
-        (-twice * wave(np.sin, columns, width, width), tile_columns, tile_width),
+        (row_cos, tile_height, tile_height),
+        (row_sin, tile_height, tile_height),
+        (col_cos.T, tile_width, tile_columns),
+        (-col_sin.T, tile_width, tile_columns),
+        (twice * col_cos, tile_columns, tile_width),
+        (-twice * col_sin, tile_columns, tile_width),
         (twice, tile_columns, 1),
     )
     padded = []

@@ -6,7 +6,6 @@ Between stages, features are ``(B, C, H, W)`` in any memory format.
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-import torch
 from mmcv.cnn.bricks import build_norm_layer
 from mmengine.model import BaseModule
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import load_pretrained
 from mmfreq.ops.backends import check_backend, is_traced
-from mmfreq.ops.layout import to_channels_last, to_planes
+from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
 from mmfreq.ops.resize import check_resize_mode
 
 __all__ = [
@@ -207,9 +206,7 @@ class StagedBackbone(BaseModule):
     def _output(self, stage: int, x: Tensor) -> Tensor:
         norm = getattr(self, f'norm{stage}', None)
         x = x if norm is None else apply_norm(norm, x)
-        if is_traced():
-            return x.contiguous()
-        if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+        if x.requires_grad and is_channels_last(x) and not is_traced():
             x.register_hook(_channels_last)  # else all layers before work on mixed layouts
         return to_planes(x, x.dtype)
 

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
-from mmfreq.ops.backends import is_traced
 from mmfreq.ops.fft import compute_dtype
-from mmfreq.ops.layout import to_channels_last
+from mmfreq.ops.layout import like
 from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
 
 __all__ = ['AdaptiveFilter']
@@ -58,9 +57,7 @@ class AdaptiveFilter(nn.Module):
             spectrum = to_parts(x.to(dtype), backend=self.backend)
             product = product_of_parts(self.mask(*spectrum), spectrum)
             filtered = from_parts(*product, x.shape[-1], backend=self.backend)
-            if x.is_contiguous(memory_format=torch.channels_last) and not is_traced():
-                filtered = to_channels_last(filtered, dtype)
-            return (x + filtered).to(x.dtype)
+            return (x + like(x.to(dtype), filtered)).to(x.dtype)
 
     def mask(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
         """Mask for a spectrum.

@@ -7,6 +7,7 @@ times that were measured next to each other. With --write-table the fastest back
 
 import argparse
 import csv
+import random
 import statistics
 import sys
 import time
@@ -36,11 +37,13 @@ EXAMPLE = """\
 SHAPES = """56x56x96 28x28x192 14x14x384 7x7x768 128x128x96 25x42x512
     128x128x128 64x64x256 64x64x192 32x32x640 32x32x384 16x16x1024 16x16x768
     200x336x64 199x333x64"""
+DEFAULT_BACKENDS = ['auto', 'fft', 'gemm', 'mixed']
 LAYOUTS = ('channels-last', 'planes')
 KEY = ('operation', 'device', 'mode', 'layout', 'batch_size', 'height', 'width', 'channels')
 KEY += ('threads', 'backend')
 FIELDS = (*KEY, 'ms', 'ratio', 'spread', 'error', 'machine', 'torch', 'date')
 MIN_TURN = 0.01  # seconds
+WARM_UP_BYTES = 2**24  # until such a block was freed, glibc takes new pages for every large tensor
 PLAIN = Path(__file__).parents[1] / 'benchmarks/plain.py'
 
 Call = Callable[[], Any]
@@ -58,7 +61,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--operations', nargs='+', choices=OPERATIONS, default=list(OPERATIONS))
     parser.add_argument('--modes', nargs='+', choices=MODES, default=list(MODES))
-    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=['auto', 'fft', 'gemm'])
+    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=DEFAULT_BACKENDS)
     parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1], metavar='N')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--turns', type=int, default=15, help='of each call (default: 15)')
@@ -158,15 +161,19 @@ def measure(calls: dict[str, Call], turns: int, device: str) -> dict[str, list[f
         timed(call, 2)
         repeats[name] = max(1, round(MIN_TURN / timed(call, 1)))
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    order = list(calls)
     for _ in range(turns):
-        for name, call in calls.items():
-            seconds[name].append(timed(call, repeats[name]))
+        random.shuffle(order)  # what comes behind a large call finds cold caches
+        for name in order:
+            seconds[name].append(timed(calls[name], repeats[name]))
     return seconds
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure everything that the command line names."""
     torch.set_num_threads(args.threads)
+    random.seed(0)
+    torch.empty(WARM_UP_BYTES, dtype=torch.uint8)
     common = dict(
         device=torch.device(args.device).type,
         threads=args.threads,
@@ -226,17 +233,14 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def write_table(rows: list[dict[str, Any]]) -> None:
-    """Replace the rows of a device in the table of the fastest backends.
-
-    Both layouts count: the fastest backend is the one with the larger product of their ratios.
-    """
-    fields = ('operation', 'device', 'mode', 'height', 'width', 'channels', 'backend')
+    """Replace the rows of a device in the table of the fastest backends."""
+    fields = ('operation', 'device', 'mode', 'layout', 'height', 'width', 'channels', 'backend')
     scores: dict[tuple[str, ...], dict[str, float]] = {}
     for row in rows:
-        if row['backend'] in ('fft', 'gemm', 'triton'):
+        if row['backend'] in BACKENDS and row['backend'] != 'auto':
             score = scores.setdefault(tuple(str(row[name]) for name in fields[:-1]), {})
-            score[row['backend']] = score.get(row['backend'], 1.0) * float(row['ratio'])
-    measured = {(key[0], key[1], key[2]) for key in scores}
+            score[row['backend']] = float(row['ratio'])
+    measured = {key[:3] for key in scores}
     kept = [
         row
         for row in read_rows(TABLE)

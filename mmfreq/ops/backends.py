@@ -5,8 +5,9 @@ backend   implementation
 ========  =====================================================================================
 fft       ``torch.fft`` on contiguous planes
 gemm      products with cached matrices, in real arithmetic only: compiles, exports, any device
+mixed     products along W and ``torch.fft`` along H, for filters of channels-last features
 triton    one fused CUDA kernel for maps of up to 64 x 64 pixels; needs the extra ``triton``
-auto      the fastest of the first two for maps like these, from a table of measurements
+auto      the fastest of them for maps like these, from a table of measurements
 ========  =====================================================================================
 
 ``auto`` is replaced by the environment variable ``MMFREQ_BACKEND`` where that is set; a backend
@@ -38,7 +39,7 @@ __all__ = [
     'log',
 ]
 
-BACKENDS = ('auto', 'fft', 'gemm', 'triton')
+BACKENDS = ('auto', 'fft', 'gemm', 'mixed', 'triton')
 ENVIRONMENT = 'MMFREQ_BACKEND'
 TABLE = Path(__file__).with_name('backends.csv')
 
@@ -72,7 +73,7 @@ def choose_backend(
             cosine transform. Defaults to ``'filter'``.
 
     Returns:
-        str: ``'fft'``, ``'gemm'`` or ``'triton'``.
+        str: One of :data:`BACKENDS` other than ``'auto'``.
 
     Raises:
         ValueError: If the argument or the environment variable names no backend.
@@ -89,9 +90,10 @@ def choose_backend(
         return wanted
     if torch.jit.is_tracing():
         return _UNMEASURED[operation]
-    training = torch.is_grad_enabled() and x.requires_grad
-    shape = (int(size[0]), int(size[1]), int(channels))
-    return _measured_best(operation, x.device.type, shape, training)
+    mode = 'training' if torch.is_grad_enabled() and x.requires_grad else 'inference'
+    channels_last = x.ndim == 4 and x.stride(1) == 1
+    conditions = (operation, x.device.type, mode, 'channels-last' if channels_last else 'planes')
+    return _measured_best(conditions, (int(size[0]), int(size[1]), int(channels)))
 
 
 # Before anything is measured: the fewest operations, and for cosines the fewest passes.
@@ -104,6 +106,7 @@ class _Row(NamedTuple):
     operation: str
     device: str
     mode: str
+    layout: str
     height: int
     width: int
     channels: int
@@ -123,6 +126,7 @@ def _table() -> tuple[_Row, ...]:
                 row['operation'],
                 row['device'],
                 row['mode'],
+                row['layout'],
                 int(row['height']),
                 int(row['width']),
                 int(row['channels']),
@@ -133,10 +137,10 @@ def _table() -> tuple[_Row, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _measured_best(operation: str, device: str, shape: tuple[int, int, int], training: bool) -> str:
+def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int, int]) -> str:
     """Backend of the most similar maps in the table; cached, so each choice is logged once."""
-    mode = 'training' if training else 'inference'
-    rows = [row for row in _table() if row[:3] == (operation, device, mode)]
+    operation, device, mode, layout = conditions
+    rows = [row for row in _table() if row[:4] == conditions]
     if rows:
         nearest = min(rows, key=lambda row: row.distance(shape))
         backend = nearest.backend
@@ -145,8 +149,8 @@ def _measured_best(operation: str, device: str, shape: tuple[int, int, int], tra
         backend, reason = _UNMEASURED[operation], f'nothing was measured on {device}'
     height, width, channels = shape
     log(
-        f'{operation} on {channels} maps of {height}x{width} on {device}, {mode}: {backend} '
-        f'({reason})'
+        f'{operation} on {channels} maps of {height}x{width}, {layout}, on {device}, {mode}: '
+        f'{backend} ({reason})'
     )
     return backend
 

@@ -80,9 +80,10 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
     height, width = int(x.shape[1]), int(x.shape[2])
     dtype = compute_dtype(x)
     with torch.autocast(x.device.type, enabled=False):
-        if choose_backend(backend, x, (height, width), x.shape[3], 'dct') == 'fft':
+        maps = x.permute(0, 3, 1, 2)
+        if choose_backend(backend, maps, (height, width), x.shape[3], 'dct') == 'fft':
             transform = _idct if inverse else _dct
-            planes = to_planes(x.permute(0, 3, 1, 2), dtype)
+            planes = to_planes(maps, dtype)
             z = transform(transform(planes).transpose(-2, -1)).transpose(-2, -1)
             return z.permute(0, 2, 3, 1).contiguous()
         rows, columns = (_dct_matrix(dtype, x.device, side) for side in (height, width))

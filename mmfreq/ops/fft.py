@@ -1,4 +1,4 @@
-"""Fourier transforms of real images: the only place of the library that calls ``torch.fft``.
+"""Fourier transforms of real images; nothing outside of ``mmfreq.ops`` calls ``torch.fft``.
 
 Two rules hold for every transform here.
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mmfreq.ops.backends import is_traced
 from mmfreq.ops.constants import constant
-from mmfreq.ops.layout import to_planes
+from mmfreq.ops.layout import without_slow_strides
 
 __all__ = [
     'centred_spectrum',
@@ -52,8 +52,7 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
 def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
     """2-D Fourier transform of real images, half spectrum.
 
-    The transform reads contiguous ``H x W`` planes whatever the memory format of ``x`` is: on a CPU
-    this is 1.2 to 2 times as fast as transforming strided planes.
+    The result is contiguous whatever the memory format of ``x`` is.
 
     Args:
         x (Tensor): Real images, shape ``(..., H, W)`` with ``H, W >= 1``. float16 and bfloat16 are
@@ -74,11 +73,10 @@ def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
         raise ValueError(f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}')
     with torch.autocast(x.device.type, enabled=False):
         dtype = compute_dtype(x)
-        contiguous = torch.contiguous_format
-        planes = to_planes(x, dtype) if x.ndim == 4 else x.to(dtype, memory_format=contiguous)
-        if planes.requires_grad and torch.is_grad_enabled() and not is_traced():
-            return _RealTransform.apply(planes, norm)
-        return torch.fft.rfft2(planes, norm=norm)
+        images = without_slow_strides(x, dtype) if x.ndim == 4 else x.to(dtype)
+        if images.requires_grad and torch.is_grad_enabled() and not is_traced():
+            return _RealTransform.apply(images, norm)
+        return torch.fft.rfft2(images, norm=norm)
 
 
 def irfft2(
@@ -142,9 +140,9 @@ class _RealTransform(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, planes: Tensor, norm: str) -> Tensor:
-        ctx.size, ctx.norm = (planes.shape[-2], planes.shape[-1]), norm
-        return torch.fft.rfft2(planes, norm=norm)
+    def forward(ctx: Any, images: Tensor, norm: str) -> Tensor:
+        ctx.size, ctx.norm = (images.shape[-2], images.shape[-1]), norm
+        return torch.fft.rfft2(images, norm=norm)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

@@ -17,7 +17,8 @@ from mmfreq.ops.fft import (
     inverse_of_hermitian,
     rfft2,
 )
-from mmfreq.ops.layout import is_channels_last, like, to_planes
+from mmfreq.ops.layout import is_channels_last, like, without_slow_strides
+from mmfreq.ops.mixed import filter_channels_last
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
 
@@ -117,32 +118,40 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
         if is_traced():
             z = rfft2(x.to(dtype)) * _gain(weight, coefficients, width)
             return inverse_of_hermitian(z, (height, width)).to(x.dtype)
+        run = _filter_mixed if backend == 'mixed' else _filter_by_fft
         if torch.is_grad_enabled():
-            return _Filter.apply(x, weight, coefficients)
-        return _filter_by_fft(x, weight, coefficients)
+            return _Filter.apply(run, x, weight, coefficients)
+        return run(x, weight, coefficients)
 
 
 class _Filter(torch.autograd.Function):
-    """The filters by ``torch.fft``.
+    """The filters by ``torch.fft``, or forward by another function.
 
     The gradient transforms the features once more instead of keeping their spectrum, and makes
     per-sample filters again.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        run: Callable[..., Tensor],
+        x: Tensor,
+        weight: Tensor,
+        coefficients: Tensor | None,
+    ) -> Tensor:
         ctx.save_for_backward(x, weight, coefficients)
-        return _filter_by_fft(x, weight, coefficients)
+        return run(x, weight, coefficients)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, coefficients = ctx.saved_tensors
         width, pixels = x.shape[-1], x.shape[-2] * x.shape[-1]
         share = column_weights(weight.dtype, x.device, width) / pixels
-        if not any(ctx.needs_input_grad[1:]):
+        if not any(ctx.needs_input_grad[2:]):
             with torch.autocast(x.device.type, enabled=False):
-                return _filter_by_fft(grad, weight, coefficients, conjugate=True), None, None
+                grad_x = _filter_by_fft(grad, weight, coefficients, conjugate=True)
+                return None, grad_x, None, None
         grad_weight = torch.zeros_like(weight)
         grad_coefficients = None if coefficients is None else torch.empty_like(coefficients)
 
@@ -158,15 +167,15 @@ class _Filter(torch.autograd.Function):
 
         with torch.autocast(x.device.type, enabled=False):
             grad_x = _in_pieces(apply, weight.dtype, grad, x)
-        return grad_x.to(x.dtype), grad_weight, grad_coefficients
+        return None, grad_x.to(x.dtype), grad_weight, grad_coefficients
 
 
 def _filter_by_fft(
     x: Tensor, weight: Tensor, coefficients: Tensor | None, conjugate: bool = False
 ) -> Tensor:
-    def apply(piece: Piece, planes: Tensor) -> Tensor:
+    def apply(piece: Piece, maps: Tensor) -> Tensor:
         gain = _gain(*_cut(weight, coefficients, piece), x.shape[-1])
-        return torch.fft.rfft2(planes).mul_(gain.conj() if conjugate else gain)
+        return torch.fft.rfft2(maps).mul_(gain.conj() if conjugate else gain)
 
     return _in_pieces(apply, weight.dtype, x)
 
@@ -175,9 +184,9 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
     """Maps whose spectrum is computed by ``apply``, on a CPU piece by piece.
 
     Args:
-        apply (Callable): Called with a piece and the planes of each of the features, contiguous,
-            that belong to it; returns a spectrum, not normalised.
-        dtype (torch.dtype): Of the planes.
+        apply (Callable): Called with a piece and the maps of each of the features that belong to
+            it; returns a spectrum, not normalised.
+        dtype (torch.dtype): Of these maps.
         *features (Tensor): Features of shape ``(B, C, H, W)``.
 
     Returns:
@@ -187,8 +196,8 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
     batch, channels, height, width = x.shape
     # The factor of orthonormal transforms is left to the inverse, which has it for nothing.
     if x.device.type != 'cpu' or x.numel() <= SMALL_ELEMENTS:
-        planes = (to_planes(part, dtype) for part in features)
-        y = inverse_of_hermitian(apply(WHOLE, *planes), (height, width), 'backward')
+        maps = (without_slow_strides(part, dtype) for part in features)
+        y = torch.fft.irfft2(apply(WHOLE, *maps), s=(height, width))
         return like(x, y)
     step = channels
     if channels * height * width > LARGE_ELEMENTS:
@@ -197,10 +206,17 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
     for sample in range(batch):
         for i in range(0, channels, step):
             piece = (slice(sample, sample + 1), slice(i, i + step))
-            planes = (to_planes(part[piece], dtype) for part in features)
-            result = inverse_of_hermitian(apply(piece, *planes), (height, width), 'backward')
+            maps = (without_slow_strides(part[piece], dtype) for part in features)
+            result = torch.fft.irfft2(apply(piece, *maps), s=(height, width))
             y[piece] = like(x, result) if step == channels else result
     return y
+
+
+def _filter_mixed(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    gain = _gain(weight, coefficients, x.shape[-1])
+    features = x.to(weight.dtype).permute(0, 2, 3, 1)
+    y = filter_channels_last(features, gain).permute(0, 3, 1, 2).to(x.dtype)
+    return y if is_channels_last(x) else y.contiguous()
 
 
 def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:

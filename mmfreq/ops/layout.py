@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmfreq.ops.backends import is_traced
 
-__all__ = ['is_channels_last', 'like', 'to_channels_last', 'to_planes']
+__all__ = ['is_channels_last', 'like', 'to_channels_last', 'to_planes', 'without_slow_strides']
 
 SLOW_STRIDE = 512  # bytes: lines this far apart compete for few places of a CPU's cache
 PADDING = 64  # bytes: one cache line
@@ -40,9 +40,24 @@ def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:
     Returns:
         Tensor: Contiguous features of shape ``(B, C, H, W)``; ``x`` itself if it is that already.
     """
-    if _is_slow(x, x.stride(-1)):
-        x = _with_padding(x.permute(0, 2, 3, 1), dtype).permute(0, 3, 1, 2)
+    x = without_slow_strides(x, dtype)
     return x.to(dtype, memory_format=torch.contiguous_format)
+
+
+def without_slow_strides(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Features whose planes a CPU reads without conflicts in its cache.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)`` in any memory format.
+        dtype (torch.dtype): Of the result.
+
+    Returns:
+        Tensor: Features of shape ``(B, C, H, W)`` in the order of ``x``, with gaps in memory where
+        that helps; ``x`` itself if nothing is to be done.
+    """
+    if _is_slow(x, x.stride(-1)):
+        return _with_padding(x.permute(0, 2, 3, 1), dtype).permute(0, 3, 1, 2)
+    return x.to(dtype)
 
 
 def to_channels_last(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -14,6 +14,7 @@ from mmfreq.ops.layout import to_channels_last, to_planes
 from mmfreq.ops.spectrum import from_parts, to_parts
 
 SQUARES = [(side, side) for side in range(1, 130)]
+BY_ARGUMENT = ['fft', 'gemm', 'mixed']
 OTHERS = [(1, 129), (128, 1), (7, 101), (97, 64), (25, 42), (113, 127), (31, 2), (50, 84)]
 
 
@@ -31,13 +32,13 @@ def assert_equal_up_to(tolerance, found, expected):
 
 
 @pytest.mark.parametrize('first', range(0, len(SQUARES), 43))
-@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize('backend', BY_ARGUMENT)
 def test_squares_agree_with_float64(backend, first):
     for height, width in SQUARES[first : first + 43]:
         check_filter(backend, height, width)
 
 
-@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize('backend', BY_ARGUMENT)
 @pytest.mark.parametrize(('height', 'width'), OTHERS)
 def test_other_sizes_agree_with_float64(backend, height, width):
     check_filter(backend, height, width)
@@ -45,7 +46,7 @@ def test_other_sizes_agree_with_float64(backend, height, width):
 
 
 def check_filter(backend, height, width):
-    x = torch.randn(2, 2, height, width)
+    x = torch.randn(2, 2, height, width).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(2, height, width // 2 + 1, 2)
     exact = outputs_and_gradients(
         lambda x, w: irfft2(rfft2(x) * torch.view_as_complex(w), (height, width)),
@@ -79,7 +80,8 @@ def test_parts_of_any_spectrum(norm, size):
 
 
 @pytest.mark.parametrize('training', [False, True])
-def test_dynamic_filters_by_products(training):
+@pytest.mark.parametrize('backend', ['gemm', 'mixed'])
+def test_dynamic_filters_without_fft2(backend, training):
     x, basis = torch.randn(2, 5, 6, 7), torch.randn(3, 6, 4, 2)
     coefficients = torch.randn(2, 3, 5)
     operands = (x, basis, coefficients)
@@ -87,17 +89,17 @@ def test_dynamic_filters_by_products(training):
         exact = outputs_and_gradients(
             lambda *args: dynamic_filter2d(*args, 'fft'), [t.double() for t in operands]
         )
-        found = outputs_and_gradients(lambda *args: dynamic_filter2d(*args, 'gemm'), operands)
+        found = outputs_and_gradients(lambda *args: dynamic_filter2d(*args, backend), operands)
         assert_equal_up_to(1e-5, found, exact)
     else:
         with torch.no_grad():
             torch.testing.assert_close(
-                dynamic_filter2d(*operands, 'gemm'), dynamic_filter2d(*operands, 'fft')
+                dynamic_filter2d(*operands, backend), dynamic_filter2d(*operands, 'fft')
             )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize('backend', BY_ARGUMENT)
 def test_autocast_computes_in_float32(backend, dtype):
     x, weight = torch.randn(2, 3, 14, 14), torch.randn(3, 14, 8, 2)
     exact = spectral_filter2d(x.double(), weight.double())
@@ -110,7 +112,7 @@ def test_autocast_computes_in_float32(backend, dtype):
 
 
 @pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize('backend', ['fft', 'gemm'])
+@pytest.mark.parametrize('backend', BY_ARGUMENT)
 def test_backends_keep_the_memory_format(backend, memory_format):
     x = torch.randn(2, 3, 6, 5).contiguous(memory_format=memory_format)
     y = spectral_filter2d(x, torch.randn(3, 6, 3, 2), backend)
@@ -187,10 +189,11 @@ def choice(x, requested='auto', operation='filter'):
 def test_argument_environment_and_table(features, monkeypatch, tmp_path):
     table = tmp_path / 'table.csv'
     table.write_text(
-        'operation,device,mode,height,width,channels,backend\n'
-        'filter,cpu,inference,7,7,96,gemm\n'
-        'filter,cpu,inference,64,64,96,fft\n'
-        'filter,cpu,training,7,7,96,fft\n'
+        'operation,device,mode,layout,height,width,channels,backend\n'
+        'filter,cpu,inference,planes,7,7,96,gemm\n'
+        'filter,cpu,inference,planes,64,64,96,fft\n'
+        'filter,cpu,inference,channels-last,7,7,96,mixed\n'
+        'filter,cpu,training,planes,7,7,96,fft\n'
     )
     monkeypatch.setattr(backends, 'TABLE', table)
     monkeypatch.delenv(backends.ENVIRONMENT, raising=False)
@@ -199,6 +202,7 @@ def test_argument_environment_and_table(features, monkeypatch, tmp_path):
     try:
         assert choice(features) == 'gemm'
         assert backends.choose_backend('auto', features, (40, 60), 96) == 'fft'
+        assert choice(features.contiguous(memory_format=torch.channels_last)) == 'mixed'
         assert choice(features.clone().requires_grad_()) == 'fft'
         assert choice(features, operation='dct') == 'gemm'  # nothing was measured
         monkeypatch.setenv(backends.ENVIRONMENT, 'triton')
@@ -214,11 +218,13 @@ def test_argument_environment_and_table(features, monkeypatch, tmp_path):
 
 def test_every_row_of_the_table_names_a_backend():
     rows = backends._table()
-    assert {row.backend for row in rows} <= {'fft', 'gemm', 'triton'}
-    measured = {(row.operation, row.device, row.mode) for row in rows}
-    assert measured >= set(
-        itertools.product(('filter', 'dct'), ('cpu',), ('inference', 'training'))
-    )
+    assert {row.backend for row in rows} <= {'fft', 'gemm', 'mixed', 'triton'}
+    measured = {row[:4] for row in rows}
+    modes = ('inference', 'training')
+    assert measured >= {
+        *itertools.product(['filter'], ['cpu'], modes, ['channels-last', 'planes']),
+        *itertools.product(['dct'], ['cpu'], modes, ['channels-last']),
+    }
 
 
 def test_the_choice_is_logged_once_at_debug_level():
@@ -231,11 +237,12 @@ def test_the_choice_is_logged_once_at_debug_level():
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     lines = [line for line in done.stderr.splitlines() if 'mmfreq' in line]
     assert len(lines) == 1
-    assert 'filter on 4 maps of 6x5 on cpu, inference: ' in lines[0]
+    assert 'filter on 4 maps of 6x5, planes, on cpu, inference: ' in lines[0]
 
 
 def test_unknown_backends_are_named(features):
-    with pytest.raises(ValueError, match=r"one of \('auto', 'fft', 'gemm', 'triton'\), got 'mkl'"):
+    listed = r"one of \('auto', 'fft', 'gemm', 'mixed', 'triton'\), got 'mkl'"
+    with pytest.raises(ValueError, match=listed):
         spectral_filter2d(features, torch.randn(96, 8, 5, 2), 'mkl')
 
 

@@ -25,8 +25,8 @@ def test_every_operation_backend_and_layout(tmp_path):
     out = tmp_path / 'ops.csv'
     printed = here(BENCHMARK, *QUICK, '--out', out)
     rows = read(out)
-    # Filters in two layouts and cosines in one, two modes, three backends beside the formula.
-    assert len(rows) == (2 + 1) * 2 * 4
+    # Filters in two layouts and cosines in one, two modes, four backends beside the formula.
+    assert len(rows) == (2 + 1) * 2 * 5
     assert all(float(row['error']) < 1e-6 and float(row['ms']) > 0 for row in rows)
     assert {row['ratio'] for row in rows if row['backend'] == 'plain'} == {'1.000'}
     assert 'GPU: not measured' in printed or torch.cuda.is_available()
@@ -35,19 +35,21 @@ def test_every_operation_backend_and_layout(tmp_path):
 def test_check_and_table(tmp_path, monkeypatch):
     table = tmp_path / 'backends.csv'
     table.write_text(
-        'operation,device,mode,height,width,channels,backend\n'
-        'filter,cpu,inference,9,9,9,fft\n'
-        'filter,cuda,inference,9,9,9,triton\n'
+        'operation,device,mode,layout,height,width,channels,backend\n'
+        'filter,cpu,inference,planes,9,9,9,fft\n'
+        'filter,cuda,inference,planes,9,9,9,triton\n'
     )
     monkeypatch.setattr(backends, 'TABLE', table)
     out = tmp_path / 'ops.csv'
     here(BENCHMARK, *QUICK, '--out', out, '--write-table', '--operations', 'filter')
     rows = read(table)
     assert rows[0]['device'] == 'cuda'  # of a device that was not measured: stays
-    assert {(row['mode'], row['height']) for row in rows[1:]} == {
-        ('inference', '6'),
-        ('training', '6'),
-    }
+    measured = [(row['mode'], row['layout'], row['height']) for row in rows[1:]]
+    assert sorted(measured) == [
+        (mode, layout, '6')
+        for mode in ('inference', 'training')
+        for layout in ('channels-last', 'planes')
+    ]
     recorded = read(out)
     for row in recorded:
         row['ratio'] = '1000'

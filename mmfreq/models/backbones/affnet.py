@@ -234,8 +234,8 @@ class AFFNet(StagedBackbone):
             original's dense models take them.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
-        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
-            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): What computes spectral operations, one of
+            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: Kaiming initialisation of convolutions.

@@ -50,8 +50,8 @@ class FDResNet(StagedBackbone):
         out_norm (dict, optional): Norm of each output. Defaults to None: raw features.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
-        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
-            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): What computes spectral operations, one of
+            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes plain ResNets (``torchvision://resnet50``), which it reproduces
             until it is trained, checkpoints of the original and of this library. Defaults to None:

@@ -50,8 +50,8 @@ class MetaFormerBaseline(ResizableBackbone):
             norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output. None returns raw features. Defaults to a
             layer norm with eps 1e-6.
-        backend (str): What computes spectral operations: ``'fft'``, ``'gemm'``, ``'triton'`` or
-            ``'auto'``, see :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): What computes spectral operations, one of
+            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: linear layers and convolutions from a truncated normal distribution.

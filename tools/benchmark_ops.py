@@ -26,6 +26,7 @@ from mmfreq.analysis.workloads import MODES, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.ops import dct2, idct2, spectral_filter2d
 from mmfreq.ops.backends import BACKENDS, TABLE
+from mmfreq.utils.memory import keep_freed_memory
 
 EXAMPLE = """\
   python tools/benchmark_ops.py --out benchmarks/results/ops_cpu.csv
@@ -43,7 +44,6 @@ KEY = ('operation', 'device', 'mode', 'layout', 'batch_size', 'height', 'width',
 KEY += ('threads', 'backend')
 FIELDS = (*KEY, 'ms', 'ratio', 'spread', 'error', 'machine', 'torch', 'date')
 MIN_TURN = 0.01  # seconds
-WARM_UP_BYTES = 2**24  # until such a block was freed, glibc takes new pages for every large tensor
 PLAIN = Path(__file__).parents[1] / 'benchmarks/plain.py'
 
 Call = Callable[[], Any]
@@ -173,7 +173,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measure everything that the command line names."""
     torch.set_num_threads(args.threads)
     random.seed(0)
-    torch.empty(WARM_UP_BYTES, dtype=torch.uint8)
+    if args.device == 'cpu':
+        keep_freed_memory()
     common = dict(
         device=torch.device(args.device).type,
         threads=args.threads,

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from mmfreq.analysis.workloads import Workload
+from mmfreq.utils.memory import keep_freed_memory
 
 __all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
 
@@ -171,6 +172,8 @@ def _serve(connection: Connection, case: Case, warmup: int) -> None:
         os.dup2(silence, stream)
     try:
         _limit_memory()
+        if torch.device(case.device).type == 'cpu':
+            keep_freed_memory()
         stopwatch = _Stopwatch(case, warmup)
         connection.send(('ok', stopwatch.facts))
         while connection.recv() == 'turn':

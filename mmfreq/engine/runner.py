@@ -4,10 +4,12 @@ import os
 from functools import partial
 from typing import Any
 
+from mmengine.device import get_device
 from mmengine.runner import Runner as MMEngineRunner
 from torch.utils.data import DataLoader
 
 from mmfreq import preemption
+from mmfreq.utils.memory import keep_freed_memory
 
 __all__ = ['Runner']
 
@@ -51,12 +53,14 @@ class Runner(MMEngineRunner):
         return loader
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up processes and randomness, and name the folder of the log.
+        """Set up processes, memory and randomness, and name the folder of the log.
 
         Args:
             env_cfg (dict): As in MMEngine.
         """
         super().setup_env(env_cfg)
+        if get_device() == 'cpu':
+            keep_freed_memory()
         if self.launcher == 'slurm':
             self._timestamp = f'slurm_{os.environ["SLURM_JOB_ID"]}'
 

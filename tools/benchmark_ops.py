@@ -34,10 +34,10 @@ EXAMPLE = """\
   python tools/benchmark_ops.py --check benchmarks/results/ops_cpu.csv
   python tools/benchmark_ops.py --out table.csv --write-table"""
 
-# Maps of GFNet-H-S at 224, of a detector, and of the networks' stages at 512.
+# Maps of GFNet-H-S at 224, of a detector, of the networks' stages at 512, and awkward ones.
 SHAPES = """56x56x96 28x28x192 14x14x384 7x7x768 128x128x96 25x42x512
     128x128x128 64x64x256 64x64x192 32x32x640 32x32x384 16x16x1024 16x16x768
-    200x336x64 199x333x64"""
+    200x336x64 199x333x64 100x167x256 19x31x512"""
 DEFAULT_BACKENDS = ['auto', 'fft', 'gemm', 'mixed']
 LAYOUTS = ('channels-last', 'planes')
 KEY = ('operation', 'device', 'mode', 'layout', 'batch_size', 'height', 'width', 'channels')

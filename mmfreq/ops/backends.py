@@ -115,7 +115,20 @@ class _Row(NamedTuple):
     def distance(self, shape: tuple[int, int, int]) -> float:
         """How different maps of another shape ``(H, W, C)`` are, mostly by the length of sides."""
         sides = math.log2(shape[0] * shape[1] / (self.height * self.width)) / 2
-        return abs(sides) + abs(math.log2(shape[2] / self.channels)) / 4
+        channels = math.log2(shape[2] / self.channels)
+        other_kind = _is_awkward(*shape[:2]) != _is_awkward(self.height, self.width)
+        return abs(sides) + abs(channels) / 4 + 8 * other_kind
+
+
+def _is_awkward(*sides: int) -> bool:
+    """Whether an FFT along one of the sides is slow: it has a prime factor above 13."""
+    for side in sides:
+        for prime in (2, 3, 5, 7, 11, 13):
+            while side % prime == 0:
+                side //= prime
+        if side > 1:
+            return True
+    return False
 
 
 @lru_cache(maxsize=1)

@@ -216,6 +216,13 @@ def test_argument_environment_and_table(features, monkeypatch, tmp_path):
             cache.cache_clear()
 
 
+def test_awkward_sides_are_compared_with_awkward_ones():
+    row = backends._Row('filter', 'cpu', 'inference', 'planes', 199, 333, 64, 'mixed')
+    others = [(17, 17, 512), (128, 97, 64), (200, 333, 64)]
+    assert all(row.distance(other) < row.distance((200, 336, 64)) for other in others)
+    assert row.distance((199, 334, 64)) < row.distance((199, 500, 64))
+
+
 def test_every_row_of_the_table_names_a_backend():
     rows = backends._table()
     assert {row.backend for row in rows} <= {'fft', 'gemm', 'mixed', 'triton'}

@@ -81,9 +81,7 @@ def masks_for(network: nn.Module, images: Tensor) -> list[Spectrum]:
     """
 
     def mask(module: AdaptiveFilter, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        half = rfft2(x)
-        mask = torch.complex(*module.mask(half.real, half.imag))
-        full, rows, columns = centred_spectrum(mask, x.shape[-1])
+        full, rows, columns = centred_spectrum(module.mask(rfft2(x)), x.shape[-1])
         return full.abs().mean(1), rows, columns
 
     found = watch(network, images, _of_kind(network, AdaptiveFilter), mask)

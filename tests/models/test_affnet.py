@@ -26,9 +26,11 @@ def test_output_strides(output_stride):
     assert dilations == {8: [1, 1, 1, 2], 16: [1] * 4, 32: [1] * 4}[output_stride]
 
 
+@pytest.mark.parametrize('backend', ['fft', 'gemm'])
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (7, 6)])
-def test_mask_against_the_formula(size):
+def test_mask_against_the_formula(size, backend):
     mixer = AdaptiveFilter(16, dict(type='ReLU')).double()
+    mixer.backend = backend
     for param in mixer.parameters():
         torch.nn.init.normal_(param)
     x = torch.randn(2, 16, *size, dtype=torch.float64, requires_grad=True)

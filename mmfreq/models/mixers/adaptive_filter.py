@@ -1,11 +1,14 @@
 """Adaptive frequency filter: a mask on the spectrum, computed from the spectrum itself."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
-from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.backends import choose_backend, is_traced
+from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
 from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
 
@@ -53,33 +56,63 @@ class AdaptiveFilter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Filter features ``(B, C, H, W)``; computed in fp32 or better with autocast off."""
         dtype = compute_dtype(x, self.w1)
+        height, width = x.shape[-2:]
         with torch.autocast(x.device.type, enabled=False):
-            spectrum = to_parts(x.to(dtype), backend=self.backend)
-            product = product_of_parts(self.mask(*spectrum), spectrum)
-            filtered = from_parts(*product, x.shape[-1], backend=self.backend)
-            return (x + like(x.to(dtype), filtered)).to(x.dtype)
+            images = x.to(dtype)
+            backend = choose_backend(self.backend, x, (height, width), x.shape[1])
+            if backend == 'gemm' or is_traced():
+                parts = to_parts(images, backend=backend)
+                product = product_of_parts(self._mask_of_parts(*parts), parts)
+                filtered = from_parts(*product, width, backend=backend)
+            else:
+                z = rfft2(images)
+                filtered = irfft2(self.mask(z) * z, (height, width))
+            return (x + like(images, filtered)).to(x.dtype)
 
-    def mask(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
+    def mask(self, z: Tensor) -> Tensor:
         """Mask for a spectrum.
 
         Args:
-            real (Tensor): Real part of the half spectrum, shape ``(B, C, H, W // 2 + 1)``.
-            imag (Tensor): Its imaginary part, same shape.
+            z (Tensor): Half spectrum, complex, shape ``(B, C, H, W // 2 + 1)``.
 
         Returns:
-            tuple[Tensor, Tensor]: Real and imaginary part of the mask, same shape.
+            Tensor: The mask, complex, same shape.
         """
-        # One real matrix product per layer: the channels of a block are all its real parts and
-        # then all its imaginary parts.
-        blocks = [part.unflatten(1, (NUM_BLOCKS, -1)).flatten(3) for part in (real, imag)]
-        features = torch.cat(blocks, dim=2)  # (B, blocks, 2 * C / blocks, frequencies)
-        hidden = self.act(_complex_linear(features, self.w1, self.b1))
-        mask = F.softshrink(_complex_linear(hidden, self.w2, self.b2), SPARSITY_THRESHOLD)
+        return self._mask_of_blocks(_blocks(z)).reshape(z.shape)
+
+    def _mask_of_parts(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`mask` in real arithmetic: real and imaginary parts are channels of a block."""
+        mask = self._mask_of_blocks(torch.cat([_blocks(real), _blocks(imag)], dim=2))
         mask_real, mask_imag = mask.chunk(2, dim=2)
         return mask_real.reshape(real.shape), mask_imag.reshape(real.shape)
 
+    def _mask_of_blocks(self, blocks: Tensor) -> Tensor:
+        hidden = _on_parts(self.act, _complex_linear(blocks, self.w1, self.b1))
+        return _on_parts(_soft_threshold, _complex_linear(hidden, self.w2, self.b2))
+
+
+def _blocks(x: Tensor) -> Tensor:
+    """``(B, C, H, W')`` to ``(B, blocks, C / blocks, frequencies)``."""
+    return x.unflatten(1, (NUM_BLOCKS, -1)).flatten(3)
+
 
 def _complex_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    real, imag = weight.to(x.dtype).transpose(-2, -1)  # each (blocks, out, in)
-    matrix = torch.cat([torch.cat([real, -imag], -1), torch.cat([imag, real], -1)], -2)
-    return matrix @ x + torch.cat([bias[0], bias[1]], -1).to(x.dtype).unsqueeze(-1)
+    """Complex linear layer of each block as one product, with complex numbers or their parts."""
+    real, imag = weight.transpose(-2, -1)  # each (blocks, out, in)
+    if x.is_complex():
+        matrix, shift = torch.complex(real, imag), torch.complex(*bias)
+    else:
+        matrix = torch.cat([torch.cat([real, -imag], -1), torch.cat([imag, real], -1)], -2)
+        shift = torch.cat([bias[0], bias[1]], -1)
+    return matrix.to(x.dtype) @ x + shift.to(x.dtype).unsqueeze(-1)
+
+
+def _on_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a function to real and imaginary parts by themselves."""
+    if x.is_complex():
+        return torch.view_as_complex(function(torch.view_as_real(x)))
+    return function(x)
+
+
+def _soft_threshold(x: Tensor) -> Tensor:
+    return F.softshrink(x, SPARSITY_THRESHOLD)

@@ -69,8 +69,9 @@ def dynamic_filter2d(
 
     The filter of sample ``b`` and channel ``c`` is ``sum_n coefficients[b, n, c] * basis[n]``,
     DFFormer, arXiv 2303.03932, equation 6. All these filters together are as large as the spectrum
-    of ``x``: on a CPU they never exist as a whole. Computed in float32 (float64 when an operand
-    is) with autocast off. Training keeps the operands and no spectrum.
+    of ``x``: those of large maps never exist as a whole where ``'fft'`` computes on a CPU. Computed
+    in float32 (float64 when an operand is) with autocast off. Training keeps the operands and no
+    spectrum.
 
     Args:
         x (Tensor): Feature maps, real, shape ``(B, C, H, W)``, in any memory format.

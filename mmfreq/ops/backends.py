@@ -6,7 +6,7 @@ backend   implementation
 fft       ``torch.fft`` on contiguous planes
 gemm      products with cached matrices, in real arithmetic only: compiles, exports, any device
 mixed     products along W and ``torch.fft`` along H, for filters of channels-last features
-triton    one fused CUDA kernel for maps of up to 64 x 64 pixels; needs the extra ``triton``
+triton    one CUDA kernel for maps of up to 64 x 64 pixels; needs the extra ``triton``
 auto      the fastest of them for maps like these, from a table of measurements
 ========  =====================================================================================
 
@@ -22,6 +22,7 @@ import math
 import os
 import sys
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,20 +169,22 @@ def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int,
     return backend
 
 
-def load_triton_kernels() -> Any:
-    """The module with Triton's kernels, imported when it is first used.
+def load_triton_kernels(operation: str) -> Any:
+    """The module with Triton's kernels for an operation, imported when it is first used.
+
+    Args:
+        operation (str): As in :func:`choose_backend`.
 
     Raises:
         ImportError: If Triton is missing; the message names the extra to install.
     """
     try:
-        from mmfreq.ops import triton_filter
+        return import_module(f'mmfreq.ops.triton_{operation}')
     except ImportError as error:
         raise ImportError(
             f"backend='triton' needs Triton ({error}); "
             "install the extra: pip install 'mmfreq[triton]'"
         ) from error
-    return triton_filter
 
 
 def log(message: str, level: int = logging.DEBUG) -> None:

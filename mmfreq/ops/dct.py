@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend
+from mmfreq.ops.backends import choose_backend, is_traced, load_triton_kernels
 from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.layout import to_planes
 
-__all__ = ['dct2', 'dct_frequencies', 'idct2']
+__all__ = ['cosines', 'dct2', 'dct_frequencies', 'idct2']
 
 
 def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
@@ -25,8 +25,8 @@ def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
     Args:
         x (Tensor): Real features, channels-last, shape ``(B, H, W, C)`` with ``H, W >= 1``. float16
             and bfloat16 are transformed in float32, with autocast off.
-        backend (str): See :mod:`mmfreq.ops.backends`; there is no Triton kernel for this, which
-            means ``'gemm'`` then. Defaults to ``'auto'``.
+        backend (str): See :mod:`mmfreq.ops.backends`; ``'mixed'`` means ``'gemm'`` here. Defaults
+            to ``'auto'``.
 
     Returns:
         Tensor: Coefficients of the same shape: float64 for float64, float32 else. Index ``n``
@@ -81,7 +81,12 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
     dtype = compute_dtype(x)
     with torch.autocast(x.device.type, enabled=False):
         maps = x.permute(0, 3, 1, 2)
-        if choose_backend(backend, maps, (height, width), x.shape[3], 'dct') == 'fft':
+        backend = choose_backend(backend, maps, (height, width), x.shape[3], 'dct')
+        if backend == 'triton' and not is_traced():
+            kernels = load_triton_kernels('dct')
+            if kernels.covers(maps, dtype, 'gemm'):
+                return kernels.transform_in_one_kernel(maps, inverse).permute(0, 2, 3, 1)
+        if backend == 'fft':
             transform = _idct if inverse else _dct
             planes = to_planes(maps, dtype)
             z = transform(transform(planes).transpose(-2, -1)).transpose(-2, -1)
@@ -126,9 +131,19 @@ def _half_step_array(size: int) -> np.ndarray:
 _half_steps = constant(_half_step_array, is_complex=True)
 
 
-@constant
-def _dct_matrix(size: int) -> np.ndarray:
+def cosines(size: int) -> np.ndarray:
+    """Matrix ``D_N`` of :func:`dct2`.
+
+    Args:
+        size (int): Number of positions ``N``.
+
+    Returns:
+        np.ndarray: One cosine per row, shape ``(N, N)``, orthogonal.
+    """
     angles = np.outer(np.arange(size), np.arange(size) + 0.5) * (np.pi / size)
     matrix = np.cos(angles) * np.sqrt(2 / size)
     matrix[0] /= np.sqrt(2)
     return matrix
+
+
+_dct_matrix = constant(cosines)

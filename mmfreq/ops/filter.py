@@ -114,8 +114,8 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
         if backend == 'gemm':
             return _filter_by_gemm(x, weight, coefficients)
         if backend == 'triton' and not is_traced():
-            kernels = load_triton_kernels()
-            if kernels.covers(x, dtype):
+            kernels = load_triton_kernels('filter')
+            if kernels.covers(x, dtype, 'fft'):
                 filters = weight if coefficients is None else _combine(coefficients, weight)
                 return kernels.filter_in_one_kernel(x, filters)
         if is_traced():

@@ -4,55 +4,31 @@ One program has one map of up to 64 x 64 pixels on the chip. Its transforms are 
 matrices, which tensor cores are good at: the kernel reads the features once and writes them once,
 where separate transforms read and write spectra of the same size several times. Maps have any
 height and width: tiles and matrices are padded with zeros, which changes no result.
-
-Needs the extra ``triton``. Without a GPU the kernels run in Triton's interpreter
-(``TRITON_INTERPRET=1``), which is how they are tested; they were never timed.
 """
 
-import logging
-import os
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import log
 from mmfreq.ops.dft import waves
 from mmfreq.ops.fft import shares
+from mmfreq.ops.triton_common import (
+    covers,
+    launch_options,
+    load_matrix,
+    padded,
+    product,
+    tile,
+)
 
-__all__ = ['LARGEST_SIDE', 'covers', 'filter_in_one_kernel']
+__all__ = ['covers', 'filter_in_one_kernel']
 
-LARGEST_SIDE = 64
-SMALLEST_TILE = 16  # of a product on tensor cores
 PROGRAMS = 2048  # enough to fill a GPU when gradients of few channels are summed over a batch
-
-
-def covers(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether there is a kernel for feature maps; if not, one line in the log says why.
-
-    Args:
-        x (Tensor): Feature maps of shape ``(B, C, H, W)``.
-        dtype (torch.dtype): In which they are to be filtered.
-
-    Returns:
-        bool: Whether :func:`filter_in_one_kernel` takes them.
-    """
-    height, width = x.shape[-2:]
-    if max(height, width) > LARGEST_SIDE:
-        reason = f'maps of {height}x{width} are larger than {LARGEST_SIDE} pixels a side'
-    elif dtype != torch.float32:
-        reason = f'{dtype} is not float32'
-    elif x.device.type != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
-        reason = f'features are on {x.device.type}, not on a GPU'
-    else:
-        return True
-    _log_once(f'the Triton kernel is not used, torch.fft is: {reason}')
-    return False
 
 
 def filter_in_one_kernel(x: Tensor, weight: Tensor) -> Tensor:
@@ -122,47 +98,22 @@ def _matrices(
 ) -> tuple[tuple[Tensor, ...], dict[str, int]]:
     """Cosines and sines of rows, of columns, of the inverse, counts of columns; and tile sizes."""
     columns = width // 2 + 1
-    tile_height, tile_width, tile_columns = (
-        max(triton.next_power_of_2(size), SMALLEST_TILE) for size in (height, width, columns)
-    )
-
+    tile_height, tile_width, tile_columns = tile(height), tile(width), tile(columns)
     row_cos, row_sin = waves(height, height)
     col_cos, col_sin = waves(width, columns)
     twice = shares(width)[:, None]
     arrays = (
-        (row_cos, tile_height, tile_height),
-        (row_sin, tile_height, tile_height),
-        (col_cos.T, tile_width, tile_columns),
-        (-col_sin.T, tile_width, tile_columns),
-        (twice * col_cos, tile_columns, tile_width),
-        (-twice * col_sin, tile_columns, tile_width),
-        (twice, tile_columns, 1),
+        (row_cos, (tile_height, tile_height)),
+        (row_sin, (tile_height, tile_height)),
+        (col_cos.T, (tile_width, tile_columns)),
+        (-col_sin.T, (tile_width, tile_columns)),
+        (twice * col_cos, (tile_columns, tile_width)),
+        (-twice * col_sin, (tile_columns, tile_width)),
+        (twice, (tile_columns, 1)),
     )
-    padded = []
-    for array, rows, cols in arrays:
-        zeros = np.zeros((rows, cols), dtype=np.float32)
-        zeros[: array.shape[0], : array.shape[1]] = array
-        padded.append(torch.from_numpy(zeros).to(device))
+    matrices = tuple(padded(array, shape, device) for array, shape in arrays)
     tiles = dict(TILE_H=tile_height, TILE_W=tile_width, TILE_V=tile_columns)
-    # More stages would hold several copies of the matrices, beyond the shared memory of a chip.
-    tiles |= dict(num_stages=1, num_warps=8 if max(tile_height, tile_width) > 32 else 4)
-    return tuple(padded), tiles
-
-
-@lru_cache(maxsize=256)
-def _log_once(message: str) -> None:
-    log(message, logging.WARNING)
-
-
-@triton.jit
-def _matrix(pointer, ROWS: tl.constexpr, COLS: tl.constexpr):  # type: ignore[no-untyped-def]
-    rows = tl.arange(0, ROWS)[:, None]
-    return tl.load(pointer + rows * COLS + tl.arange(0, COLS)[None, :])
-
-
-@triton.jit
-def _product(a, b):  # type: ignore[no-untyped-def]
-    return tl.dot(a, b, input_precision='tf32x3')  # three products keep float32's precision
+    return matrices, tiles | launch_options(tile_height, tile_width)
 
 
 @triton.jit
@@ -177,12 +128,12 @@ def _transform(  # type: ignore[no-untyped-def]
     TILE_V: tl.constexpr,
 ):
     """Real and imaginary part of the spectrum of a map."""
-    real = _product(x, _matrix(col_cos, TILE_W, TILE_V))
-    imag = _product(x, _matrix(col_sin, TILE_W, TILE_V))
-    cosine, sine = _matrix(row_cos, TILE_H, TILE_H), _matrix(row_sin, TILE_H, TILE_H)
+    real = product(x, load_matrix(col_cos, TILE_W, TILE_V))
+    imag = product(x, load_matrix(col_sin, TILE_W, TILE_V))
+    cosine, sine = load_matrix(row_cos, TILE_H, TILE_H), load_matrix(row_sin, TILE_H, TILE_H)
     return (
-        _product(cosine, real) + _product(sine, imag),
-        _product(cosine, imag) - _product(sine, real),
+        product(cosine, real) + product(sine, imag),
+        product(cosine, imag) - product(sine, real),
     )
 
 
@@ -235,11 +186,11 @@ def _filter_kernel(  # type: ignore[no-untyped-def]
     product_imag = real * gain_imag + imag * gain_real
 
     # Both matrices of the rows are symmetric, so that they are their own inverse's.
-    cosine, sine = _matrix(row_cos, TILE_H, TILE_H), _matrix(row_sin, TILE_H, TILE_H)
-    real = _product(cosine, product_real) - _product(sine, product_imag)
-    imag = _product(sine, product_real) + _product(cosine, product_imag)
-    y = _product(real, _matrix(inverse_cos, TILE_V, TILE_W))
-    y += _product(imag, _matrix(inverse_sin, TILE_V, TILE_W))
+    cosine, sine = load_matrix(row_cos, TILE_H, TILE_H), load_matrix(row_sin, TILE_H, TILE_H)
+    real = product(cosine, product_real) - product(sine, product_imag)
+    imag = product(sine, product_real) + product(cosine, product_imag)
+    y = product(real, load_matrix(inverse_cos, TILE_V, TILE_W))
+    y += product(imag, load_matrix(inverse_sin, TILE_V, TILE_W))
     start = y_pointer + sample * y_batch + channel * y_channel
     tl.store(start + rows * y_row + cols * y_col, y.to(y_pointer.dtype.element_ty), mask=inside)
 

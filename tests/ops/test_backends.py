@@ -255,10 +255,13 @@ def test_unknown_backends_are_named(features):
 
 def test_missing_triton_names_the_extra(features, monkeypatch):
     monkeypatch.setitem(sys.modules, 'triton', None)
-    monkeypatch.delitem(sys.modules, 'mmfreq.ops.triton_filter', raising=False)
-    monkeypatch.delattr('mmfreq.ops.triton_filter', raising=False)
+    for name in ('common', 'filter', 'dct'):
+        monkeypatch.delitem(sys.modules, f'mmfreq.ops.triton_{name}', raising=False)
+        monkeypatch.delattr(f'mmfreq.ops.triton_{name}', raising=False)
     with pytest.raises(ImportError, match=r"pip install 'mmfreq\[triton\]'"):
         spectral_filter2d(features, torch.randn(96, 8, 5, 2), 'triton')
+    with pytest.raises(ImportError, match=r"pip install 'mmfreq\[triton\]'"):
+        dct2(features, 'triton')
 
 
 def test_a_config_value_reaches_every_layer():

@@ -1,4 +1,4 @@
-"""The fused kernel in Triton's interpreter, see conftest.py: no GPU is needed, nor timed."""
+"""The CUDA kernels in Triton's interpreter, see conftest.py: no GPU is needed, nor timed."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from mmfreq.ops import dynamic_filter2d, spectral_filter2d
+from mmfreq.ops import dct2, dynamic_filter2d, idct2, spectral_filter2d
 
 pytest.importorskip('triton')
 
@@ -67,6 +67,26 @@ def test_dynamic_filters_and_half_precision():
     compare([half], [exact], 1e-2)
 
 
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('transform', [dct2, idct2])
+def test_cosine_transforms_agree_with_float64(transform, size):
+    x = torch.randn(3, *size, 2)
+    probe = torch.randn(x.shape, dtype=torch.float64)
+    exact = outputs_and_gradients(lambda x: transform(x, backend='gemm'), (x.double(),), probe)
+    found = outputs_and_gradients(lambda x: transform(x, backend='triton'), (x,), probe)
+    compare(found, exact, 1e-5)
+    assert found[0].is_contiguous()
+
+
+def test_cosine_transforms_of_half_precision_and_any_strides():
+    x = torch.randn(2, 5, 7, 6).permute(0, 2, 3, 1)
+    exact = dct2(x.double(), backend='gemm')
+    compare([dct2(x, backend='triton')], [exact], 1e-5)
+    half = dct2(x.bfloat16(), backend='triton')
+    assert half.dtype == torch.float32
+    compare([half], [exact], 1e-2)
+
+
 @pytest.mark.parametrize(
     ('size', 'dtype', 'reason'),
     [((65, 8), torch.float32, 'larger than 64'), ((9, 8), torch.float64, 'is not float32')],
@@ -74,29 +94,40 @@ def test_dynamic_filters_and_half_precision():
 def test_what_it_does_not_cover_falls_back_with_one_line(size, dtype, reason, monkeypatch):
     messages = []
     monkeypatch.setattr(
-        'mmfreq.ops.triton_filter.log', lambda message, level: messages.append((message, level))
+        'mmfreq.ops.triton_common.log', lambda message, level: messages.append((message, level))
     )
     x = torch.randn(1, 2, *size, dtype=dtype)
     weight = torch.randn(2, size[0], size[1] // 2 + 1, 2, dtype=dtype)
     for _ in range(2):
         y = spectral_filter2d(x, weight, 'triton')
+        z = dct2(x.permute(0, 2, 3, 1), 'triton')
     torch.testing.assert_close(y, spectral_filter2d(x, weight, 'fft'), rtol=0, atol=0)
-    assert len(messages) == 1
-    assert reason in messages[0][0] and messages[0][1] == logging.WARNING
+    torch.testing.assert_close(z, dct2(x.permute(0, 2, 3, 1), 'gemm'), rtol=0, atol=0)
+    assert len(messages) == 2
+    for (message, level), instead in zip(messages, ('fft', 'gemm'), strict=True):
+        assert f"'{instead}' is used" in message and reason in message
+        assert level == logging.WARNING
 
 
 COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from mmfreq.ops import triton_filter
+from mmfreq.ops import triton_dct, triton_filter
 features = ('x_pointer', 'y_pointer', 'grad_pointer')
 others = ('weight_pointer', 'partial_pointer', 'row_cos', 'row_sin', 'col_cos', 'col_sin')
-others += ('inverse_cos', 'inverse_sin', '_counts', 'counts')
+others += ('inverse_cos', 'inverse_sin', '_counts', 'counts', 'row_matrix', 'col_matrix')
 import torch
-_, options = triton_filter._matrices({side}, {side}, torch.device('cpu'))
-tiles = {{name: options.pop(name) for name in ('TILE_H', 'TILE_W', 'TILE_V')}}
-for kernel in (triton_filter._filter_kernel, triton_filter._gradient_kernel):
+device = torch.device('cpu')
+_, fourier = triton_filter._matrices({side}, {side}, device)
+_, cosine = triton_dct._matrices({side}, {side}, device, False)
+for kernel, settings in (
+    (triton_filter._filter_kernel, fourier),
+    (triton_filter._gradient_kernel, fourier),
+    (triton_dct._transform_kernel, cosine),
+):
+    tiles = {{name: value for name, value in settings.items() if name.startswith('TILE')}}
+    options = {{name: value for name, value in settings.items() if name not in tiles}}
     kinds = {{name: 'i32' for name in kernel.arg_names}}
     kinds.update({{name: {pointer!r} for name in features if name in kinds}})
     kinds.update({{name: '*fp32' for name in others if name in kinds}})
@@ -118,4 +149,4 @@ def test_kernels_compile_for_a_gpu_and_fit(pointer, side):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(int(size) <= 227 * 1024 for size in done.stdout.split())
-    assert len(done.stdout.split()) == 2
+    assert len(done.stdout.split()) == 3

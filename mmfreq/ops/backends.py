@@ -3,7 +3,7 @@
 ========  =====================================================================================
 backend   implementation
 ========  =====================================================================================
-fft       ``torch.fft`` on contiguous planes
+fft       ``torch.fft`` of each plane
 gemm      products with cached matrices, in real arithmetic only: compiles, exports, any device
 mixed     products along W and ``torch.fft`` along H, for filters of channels-last features
 triton    one CUDA kernel for maps of up to 64 x 64 pixels; needs the extra ``triton``

@@ -45,16 +45,19 @@ def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def without_slow_strides(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Features whose planes a CPU reads without conflicts in its cache.
+    """Features whose planes a Fourier transform reads quickly.
 
     Args:
         x (Tensor): Features of shape ``(B, C, H, W)`` in any memory format.
         dtype (torch.dtype): Of the result.
 
     Returns:
-        Tensor: Features of shape ``(B, C, H, W)`` in the order of ``x``, with gaps in memory where
-        that helps; ``x`` itself if nothing is to be done.
+        Tensor: Features of shape ``(B, C, H, W)``. On a CPU in the order of ``x``, with gaps in
+        memory where its cache is bad at the stride; elsewhere contiguous. ``x`` itself if nothing
+        is to be done.
     """
+    if x.device.type != 'cpu':
+        return x.to(dtype, memory_format=torch.contiguous_format)
     if _is_slow(x, x.stride(-1)):
         return _with_padding(x.permute(0, 2, 3, 1), dtype).permute(0, 3, 1, 2)
     return x.to(dtype)
@@ -70,7 +73,7 @@ def to_channels_last(x: Tensor, dtype: torch.dtype) -> Tensor:
     Returns:
         Tensor: Features of shape ``(B, C, H, W)``; ``x`` itself if it is that already.
     """
-    if _is_slow(x, x.stride(1)):
+    if x.device.type == 'cpu' and _is_slow(x, x.stride(1)):
         x = _with_padding(x.flatten(2), dtype).unflatten(2, x.shape[2:])
     return x.to(dtype, memory_format=torch.channels_last)
 
@@ -79,8 +82,7 @@ def _is_slow(x: Tensor, stride: int) -> bool:
     """Whether a transposing copy would read with a stride that a CPU's cache is bad at."""
     size = x.element_size()
     return (
-        x.device.type == 'cpu'
-        and not is_traced()
+        not is_traced()
         and stride > 1
         and stride * size % SLOW_STRIDE == 0
         and x.numel() * size >= FEWEST_BYTES

@@ -144,15 +144,21 @@ def plan_originals(device: str, threads: int) -> list[list[Case]]:
     """Groups of networks for the preset ``originals``."""
 
     def case(
-        model: str, mode: str, variant: str = 'eager', shape: tuple[int, int] = (512, 512)
+        model: str,
+        mode: str,
+        variant: str = 'eager',
+        shape: tuple[int, int] = (512, 512),
+        batch_size: int = 1,
     ) -> Case:
-        return Case(model, mode, variant, device, *shape, 1, threads)
+        return Case(model, mode, variant, device, *shape, batch_size, threads)
 
     pairs = [(f'{PLAIN}:{name}', name) for name in ORIGINALS]
     groups = [[case(name, 'inference') for name in (*itertools.chain(*pairs), *RIVALS)]]
     # Not all at once: training needs memory for each of them.
     groups += [[case(name, 'training') for name in pair] for pair in pairs]
     groups += [[case(name, 'training') for name in (ORIGINALS[0], ORIGINALS[1], *RIVALS)]]
+    if torch.device(device).type == 'cuda':
+        groups += [[case(n, 'training', 'amp', batch_size=16) for n in pair] for pair in pairs]
     for name in ORIGINALS[:2]:
         groups += [[case(name, 'inference'), case(name, 'inference', 'amp')]]
         groups += [[case(name, 'inference', shape=(side, side))] for side in SIDES]
@@ -225,6 +231,8 @@ def main() -> None:
     columns = (*Case._fields, 'img_per_s', 'spread', 'ratio', 'memory_mib', 'status')
     print(tabulate([[row[name] for name in columns] for row in rows], columns))
     print(f'results in {out}')
+    if args.preset and not torch.cuda.is_available():
+        print('GPU: not measured, there is none')
     if args.check:
         with errors_as_messages():
             recorded = ResultFile(args.check, {row['machine'] for row in rows}).rows

@@ -25,9 +25,12 @@ def test_every_operation_backend_and_layout(tmp_path):
     out = tmp_path / 'ops.csv'
     printed = here(BENCHMARK, *QUICK, '--out', out)
     rows = read(out)
-    # Filters in two layouts and cosines in one, two modes, four backends beside the formula.
-    assert len(rows) == (2 + 1) * 2 * 5
-    assert all(float(row['error']) < 1e-6 and float(row['ms']) > 0 for row in rows)
+    # Filters in two layouts and cosines in one, two modes, four backends beside the formula, and
+    # a copy of the features beside what has no gradient.
+    assert len(rows) == (2 + 1) * (2 * 5 + 1)
+    assert all(float(row['ms']) > 0 for row in rows)
+    assert all(float(row['error']) < 1e-6 for row in rows if row['backend'] != 'copy')
+    assert all(row['ratio'] == '' for row in rows if row['backend'] == 'copy')
     assert {row['ratio'] for row in rows if row['backend'] == 'plain'} == {'1.000'}
     assert 'GPU: not measured' in printed or torch.cuda.is_available()
 

@@ -76,6 +76,12 @@ def test_budget(tmp_path):
     assert 'the budget is used up, 2 of 2 cases are left' in done.stdout
 
 
+def test_what_no_gpu_has_measured_is_said(tmp_path):
+    options = ('--preset', 'originals', '--budget', 0, '--out', tmp_path / 'r.csv')
+    printed = python(BENCHMARK, *options, CUDA_VISIBLE_DEVICES='')
+    assert 'GPU: not measured' in printed
+
+
 def test_wrong_input(tmp_path):
     for options, message in (
         (('gfnet-ti2',), 'did you mean gfnet-ti'),

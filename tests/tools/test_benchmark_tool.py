@@ -78,7 +78,7 @@ def test_budget(tmp_path):
 
 def test_what_no_gpu_has_measured_is_said(tmp_path):
     options = ('--preset', 'originals', '--budget', 0, '--out', tmp_path / 'r.csv')
-    printed = python(BENCHMARK, *options, CUDA_VISIBLE_DEVICES='')
+    printed = python(BENCHMARK, *options, CUDA_VISIBLE_DEVICES='').stdout
     assert 'GPU: not measured' in printed
 
 

@@ -157,7 +157,7 @@ def export_onnx(
     if dynamic_batch:
         images = torch.cat([images, images])[:2]  # one image would be taken for a constant
     shapes = ({0: torch.export.Dim('batch', max=MAX_BATCH)} if dynamic_batch else None,)
-    with torch.no_grad(), _naming_layers(network), warnings.catch_warnings():
+    with torch.no_grad(), _frozen(network), _naming_layers(network), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         program = torch.export.export(network, (images,), dynamic_shapes=shapes)
         _refuse_complex_numbers(program)
@@ -195,6 +195,19 @@ def compare(network: Exportable, path: str | Path, images: Sequence[Tensor]) -> 
         for name, ours, theirs in zip(network.names, expected, found, strict=True):
             worst[name] = max(worst[name], _difference(ours.numpy(), theirs))
     return worst
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """No parameter needs a gradient: else PyTorch cannot decompose a graph for any batch size."""
+    trained = [param for param in network.parameters() if param.requires_grad]
+    try:
+        for param in trained:
+            param.requires_grad_(False)
+        yield
+    finally:
+        for param in trained:
+            param.requires_grad_(True)
 
 
 @contextmanager

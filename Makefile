@@ -13,7 +13,7 @@ demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evalua
 	@$(BIN)/python tools/demo.py
 
 test: setup  ## Run the tests, in two processes with one thread each
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## Check style, docstrings and types
 	@$(BIN)/ruff check .

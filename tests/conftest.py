@@ -13,6 +13,18 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).parents[1]
+LONGEST_FILES = ('test_faults.py', 'test_resumption.py', 'test_slurm.py', 'test_tools.py')
+LONGEST_FILES += ('test_fuzz.py', 'test_several.py', 'test_backbones.py')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with files of few long tests: at the end they would run alone."""
+
+    def turn(item: pytest.Item) -> int:
+        name = item.path.name
+        return LONGEST_FILES.index(name) if name in LONGEST_FILES else len(LONGEST_FILES)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,17 @@ from torch import Tensor
 
 from mmfreq.ops.backends import log
 
-__all__ = ['LARGEST_SIDE', 'covers', 'launch_options', 'load_matrix', 'padded', 'product', 'tile']
+__all__ = [
+    'LARGEST_SIDE',
+    'covers',
+    'launch_options',
+    'load_map',
+    'load_matrix',
+    'padded',
+    'product',
+    'store_map',
+    'tile',
+]
 
 LARGEST_SIDE = 64
 SMALLEST_TILE = 16  # of a product on tensor cores
@@ -80,3 +90,31 @@ def load_matrix(pointer, ROWS: tl.constexpr, COLS: tl.constexpr):  # type: ignor
 def product(a, b):  # type: ignore[no-untyped-def]
     """Product of matrices: three on tensor cores keep float32's precision."""
     return tl.dot(a, b, input_precision='tf32x3')
+
+
+@triton.jit
+def _places(  # type: ignore[no-untyped-def]
+    start, sample, channel, height, width, strides, TILE_H: tl.constexpr, TILE_W: tl.constexpr
+):
+    """Pointers to the pixels of a map, and which of the tile belong to it."""
+    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
+    pixels = start + sample * strides[0] + channel * strides[1]
+    return pixels + rows * strides[2] + cols * strides[3], (rows < height) & (cols < width)
+
+
+@triton.jit
+def load_map(  # type: ignore[no-untyped-def]
+    start, sample, channel, height, width, strides, TILE_H: tl.constexpr, TILE_W: tl.constexpr
+):
+    """A map in float32, filled up with zeros; ``strides`` along B, C, H, W."""
+    places, inside = _places(start, sample, channel, height, width, strides, TILE_H, TILE_W)
+    return tl.load(places, mask=inside, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def store_map(  # type: ignore[no-untyped-def]
+    start, y, sample, channel, height, width, strides, TILE_H: tl.constexpr, TILE_W: tl.constexpr
+):
+    """Write a map in the dtype of its place."""
+    places, inside = _places(start, sample, channel, height, width, strides, TILE_H, TILE_W)
+    tl.store(places, y.to(start.dtype.element_ty), mask=inside)

@@ -16,9 +16,11 @@ from mmfreq.ops.dct import cosines
 from mmfreq.ops.triton_common import (
     covers,
     launch_options,
+    load_map,
     load_matrix,
     padded,
     product,
+    store_map,
     tile,
 )
 
@@ -102,11 +104,9 @@ def _transform_kernel(  # type: ignore[no-untyped-def]
     """One map: a product with each matrix."""
     program = tl.cast(tl.program_id(0), tl.int64)
     sample, channel = program // channels, program % channels
-    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
-    inside = (rows < height) & (cols < width)
-    start = x_pointer + sample * x_batch + channel * x_channel
-    x = tl.load(start + rows * x_row + cols * x_col, mask=inside, other=0.0).to(tl.float32)
+    strides = (x_batch, x_channel, x_row, x_col)
+    x = load_map(x_pointer, sample, channel, height, width, strides, TILE_H, TILE_W)
     y = product(x, load_matrix(col_matrix, TILE_W, TILE_W))
     y = product(load_matrix(row_matrix, TILE_H, TILE_H), y)
-    start = y_pointer + sample * y_batch + channel * y_channel
-    tl.store(start + rows * y_row + cols * y_col, y, mask=inside)
+    strides = (y_batch, y_channel, y_row, y_col)
+    store_map(y_pointer, y, sample, channel, height, width, strides, TILE_H, TILE_W)

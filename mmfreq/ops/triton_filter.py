@@ -20,9 +20,11 @@ from mmfreq.ops.fft import shares
 from mmfreq.ops.triton_common import (
     covers,
     launch_options,
+    load_map,
     load_matrix,
     padded,
     product,
+    store_map,
     tile,
 )
 
@@ -169,14 +171,12 @@ def _filter_kernel(  # type: ignore[no-untyped-def]
     """One map: ``y = irfft2(rfft2(x) * weight)``, with conjugate filters for ``sign = -1``."""
     program = tl.cast(tl.program_id(0), tl.int64)
     sample, channel = program // channels, program % channels
-    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
-    inside = (rows < height) & (cols < width)
-    start = x_pointer + sample * x_batch + channel * x_channel
-    x = tl.load(start + rows * x_row + cols * x_col, mask=inside, other=0.0).to(tl.float32)
+    strides = (x_batch, x_channel, x_row, x_col)
+    x = load_map(x_pointer, sample, channel, height, width, strides, TILE_H, TILE_W)
     real, imag = _transform(x, row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V)
 
     half = width // 2 + 1
-    frequencies = tl.arange(0, TILE_V)[None, :]
+    rows, frequencies = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_V)[None, :]
     known = (rows < height) & (frequencies < half)
     start = weight_pointer + sample * weight_batch + channel * (height * half * 2)
     gains = start + (rows * half + frequencies) * 2
@@ -191,8 +191,8 @@ def _filter_kernel(  # type: ignore[no-untyped-def]
     imag = product(sine, product_real) + product(cosine, product_imag)
     y = product(real, load_matrix(inverse_cos, TILE_V, TILE_W))
     y += product(imag, load_matrix(inverse_sin, TILE_V, TILE_W))
-    start = y_pointer + sample * y_batch + channel * y_channel
-    tl.store(start + rows * y_row + cols * y_col, y.to(y_pointer.dtype.element_ty), mask=inside)
+    strides = (y_batch, y_channel, y_row, y_col)
+    store_map(y_pointer, y, sample, channel, height, width, strides, TILE_H, TILE_W)
 
 
 @triton.jit
@@ -225,27 +225,23 @@ def _gradient_kernel(  # type: ignore[no-untyped-def]
     """Gradient of the filter of a channel, summed over every ``parts``-th sample."""
     program = tl.program_id(0)
     part, channel = program // channels, tl.cast(program % channels, tl.int64)
-    rows, cols = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_W)[None, :]
-    inside = (rows < height) & (cols < width)
+    x_strides = (x_batch, x_channel, x_row, x_col)
+    grad_strides = (grad_batch, grad_channel, grad_row, grad_col)
     sum_real = tl.zeros((TILE_H, TILE_V), dtype=tl.float32)
     sum_imag = tl.zeros((TILE_H, TILE_V), dtype=tl.float32)
     for sample in range(part, batch, parts):
         image = tl.cast(sample, tl.int64)
-        start = x_pointer + image * x_batch + channel * x_channel
-        x = tl.load(start + rows * x_row + cols * x_col, mask=inside, other=0.0)
-        start = grad_pointer + image * grad_batch + channel * grad_channel
-        grad = tl.load(start + rows * grad_row + cols * grad_col, mask=inside, other=0.0)
-        x_real, x_imag = _transform(
-            x.to(tl.float32), row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V
-        )
+        x = load_map(x_pointer, image, channel, height, width, x_strides, TILE_H, TILE_W)
+        grad = load_map(grad_pointer, image, channel, height, width, grad_strides, TILE_H, TILE_W)
+        x_real, x_imag = _transform(x, row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V)
         grad_real, grad_imag = _transform(
-            grad.to(tl.float32), row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V
+            grad, row_cos, row_sin, col_cos, col_sin, TILE_H, TILE_W, TILE_V
         )
         sum_real += x_real * grad_real + x_imag * grad_imag
         sum_imag += x_real * grad_imag - x_imag * grad_real
 
     half = width // 2 + 1
-    frequencies = tl.arange(0, TILE_V)[None, :]
+    rows, frequencies = tl.arange(0, TILE_H)[:, None], tl.arange(0, TILE_V)[None, :]
     known = (rows < height) & (frequencies < half)
     count = tl.load(counts + frequencies)
     start = partial_pointer + tl.cast(program, tl.int64) * (height * half * 2)

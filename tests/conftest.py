@@ -13,8 +13,15 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).parents[1]
-LONGEST_FILES = ('test_faults.py', 'test_resumption.py', 'test_slurm.py', 'test_tools.py')
-LONGEST_FILES += ('test_fuzz.py', 'test_several.py', 'test_backbones.py')
+LONGEST_FILES = (
+    'test_faults.py',
+    'test_resumption.py',
+    'test_slurm.py',
+    'test_tools.py',
+    'test_fuzz.py',
+    'test_several.py',
+    'test_backbones.py',
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

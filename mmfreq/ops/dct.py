@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend, is_traced, load_triton_kernels
+from mmfreq.ops.backends import choose_backend, is_traced, triton_kernels
 from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.layout import to_planes
@@ -83,8 +83,8 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
         maps = x.permute(0, 3, 1, 2)
         backend = choose_backend(backend, maps, (height, width), x.shape[3], 'dct')
         if backend == 'triton' and not is_traced():
-            kernels = load_triton_kernels('dct')
-            if kernels.covers(maps, dtype, 'gemm'):
+            kernels = triton_kernels('dct', maps, dtype, instead='gemm')
+            if kernels is not None:
                 return kernels.transform_in_one_kernel(maps, inverse).permute(0, 2, 3, 1)
         if backend == 'fft':
             transform = _idct if inverse else _dct

@@ -52,7 +52,7 @@ def compute_dtype(*tensors: Tensor) -> torch.dtype:
 def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
     """2-D Fourier transform of real images, half spectrum.
 
-    The result is contiguous whatever the memory format of ``x`` is.
+    Contiguous and channels-last images are both read as they are and give contiguous spectra.
 
     Args:
         x (Tensor): Real images, shape ``(..., H, W)`` with ``H, W >= 1``. float16 and bfloat16 are

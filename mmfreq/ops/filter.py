@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import choose_backend, is_traced, load_triton_kernels
+from mmfreq.ops.backends import choose_backend, is_traced, triton_kernels
 from mmfreq.ops.derived import derived
 from mmfreq.ops.dft import filter_by_products, paired_gains
 from mmfreq.ops.fft import (
@@ -18,7 +18,7 @@ from mmfreq.ops.fft import (
     inverse_of_hermitian,
     rfft2,
 )
-from mmfreq.ops.layout import is_channels_last, like, without_slow_strides
+from mmfreq.ops.layout import like, without_slow_strides
 from mmfreq.ops.mixed import filter_channels_last
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
@@ -114,8 +114,8 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
         if backend == 'gemm':
             return _filter_by_gemm(x, weight, coefficients)
         if backend == 'triton' and not is_traced():
-            kernels = load_triton_kernels('filter')
-            if kernels.covers(x, dtype, 'fft'):
+            kernels = triton_kernels('filter', x, dtype, instead='fft')
+            if kernels is not None:
                 filters = weight if coefficients is None else _combine(coefficients, weight)
                 return kernels.filter_in_one_kernel(x, filters)
         if is_traced():
@@ -218,8 +218,7 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
 def _filter_mixed(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
     gain = _gain(weight, coefficients, x.shape[-1])
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
-    y = filter_channels_last(features, gain).permute(0, 3, 1, 2).to(x.dtype)
-    return y if is_channels_last(x) else y.contiguous()
+    return like(x, filter_channels_last(features, gain).permute(0, 3, 1, 2))
 
 
 def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -231,8 +230,7 @@ def _filter_by_gemm(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> T
         basis = gains.reshape(2, 1, -1, weight.shape[0])
         gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
-    y = filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2).to(x.dtype)
-    return y if is_channels_last(x) else y.contiguous()
+    return like(x, filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
 
 
 def _cut(weight: Tensor, coefficients: Tensor | None, piece: Piece) -> tuple[Tensor, Tensor | None]:

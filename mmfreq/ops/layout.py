@@ -18,16 +18,16 @@ def is_channels_last(x: Tensor) -> bool:
 
 
 def like(x: Tensor, y: Tensor) -> Tensor:
-    """Planes in dtype and memory format (contiguous or channels-last) of other features.
+    """Features in dtype and memory format (contiguous or channels-last) of others.
 
     Args:
         x (Tensor): Features of shape ``(B, C, H, W)``.
-        y (Tensor): Contiguous planes of the same shape.
+        y (Tensor): Features of the same shape in any memory format.
 
     Returns:
-        Tensor: ``y`` as ``x`` is.
+        Tensor: ``y`` as ``x`` is; itself if it is that already.
     """
-    return to_channels_last(y, x.dtype) if is_channels_last(x) else y.to(x.dtype)
+    return to_channels_last(y, x.dtype) if is_channels_last(x) else to_planes(y, x.dtype)
 
 
 def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:

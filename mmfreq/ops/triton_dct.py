@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from mmfreq.ops.dct import cosines
 from mmfreq.ops.triton_common import (
-    covers,
     launch_options,
     load_map,
     load_matrix,
@@ -24,14 +23,14 @@ from mmfreq.ops.triton_common import (
     tile,
 )
 
-__all__ = ['covers', 'transform_in_one_kernel']
+__all__ = ['transform_in_one_kernel']
 
 
 def transform_in_one_kernel(x: Tensor, inverse: bool) -> Tensor:
     """Orthonormal DCT-II of feature maps, or its inverse.
 
     Args:
-        x (Tensor): Feature maps that :func:`covers` accepts, shape ``(B, C, H, W)``, any strides.
+        x (Tensor): Feature maps of at most 64 pixels a side, shape ``(B, C, H, W)``, any strides.
         inverse (bool): Whether to compute the inverse.
 
     Returns:

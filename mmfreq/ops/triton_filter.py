@@ -18,7 +18,6 @@ from torch.autograd.function import once_differentiable
 from mmfreq.ops.dft import waves
 from mmfreq.ops.fft import shares
 from mmfreq.ops.triton_common import (
-    covers,
     launch_options,
     load_map,
     load_matrix,
@@ -28,7 +27,7 @@ from mmfreq.ops.triton_common import (
     tile,
 )
 
-__all__ = ['covers', 'filter_in_one_kernel']
+__all__ = ['filter_in_one_kernel']
 
 PROGRAMS = 2048  # enough to fill a GPU when gradients of few channels are summed over a batch
 
@@ -37,7 +36,7 @@ def filter_in_one_kernel(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply the spectrum of feature maps with filters.
 
     Args:
-        x (Tensor): Feature maps that :func:`covers` accepts, shape ``(B, C, H, W)``, any strides.
+        x (Tensor): Feature maps of at most 64 pixels a side, shape ``(B, C, H, W)``, any strides.
         weight (Tensor): Filters in float32, real and imaginary parts, shape
             ``(C, H, W // 2 + 1, 2)`` or ``(B, C, H, W // 2 + 1, 2)``.
 

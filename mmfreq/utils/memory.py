@@ -15,8 +15,8 @@ def keep_freed_memory() -> bool:
 
     Without this, it returns large blocks to the system at once and takes them again, page by page
     and filled with zeros, for the next layer: on a CPU up to half of a training step. The process
-    stays as large as it has been, with gaps that no tensor fits into. Set ``MALLOC_`` variables are left as they are, other allocators
-    (jemalloc, tcmalloc) and systems too.
+    stays as large as it has been, with gaps that no tensor fits into. Set ``MALLOC_`` variables are
+    left as they are, other allocators (jemalloc, tcmalloc) and systems too.
 
     Returns:
         bool: Whether it was done.

@@ -1,9 +1,7 @@
 """Networks by name or from a config, ready to be called with images."""
 
-import difflib
 import importlib.util
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from mmfreq.registry import MODELS
+from mmfreq.utils.names import nearest
 
 __all__ = [
     'PEERS',
@@ -101,14 +100,14 @@ def backbone_config(name: str, arch: str | None = None) -> dict[str, Any]:
     network = MODELS.get(name) if '.' in name else None
     if network is None:
         types = sorted({cfg['type'] for cfg in known.values()})
-        raise ValueError(f'there is no backbone {name!r}{_nearest(name, [*known, *types])}')
+        raise ValueError(f'there is no backbone {name!r}{nearest(name, [*known, *types])}')
     if arch is None:
         return dict(type=name)
     choice = _choice_of(network)
     variants = getattr(network, 'arch_settings', getattr(network, 'arch_zoo', {}))
     names = {str(variant): variant for variant in variants}
     if names and arch not in names:
-        raise ValueError(f'{name} has no {choice} {arch!r}{_nearest(arch, list(names))}')
+        raise ValueError(f'{name} has no {choice} {arch!r}{nearest(arch, list(names))}')
     return {'type': name, choice: names.get(arch, arch)}
 
 
@@ -271,9 +270,3 @@ def _choice_of(network: Any) -> str:
     """Name of the argument that chooses a variant."""
     parameters = inspect.signature(network).parameters
     return 'arch' if 'arch' in parameters or 'depth' not in parameters else 'depth'
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3)
-    found = [item for item in known if item.lower() in close]
-    return f'; did you mean {", ".join(found)}?' if found else f'; there are {", ".join(known)}'

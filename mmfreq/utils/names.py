@@ -1,0 +1,26 @@
+"""Messages about names that do not exist."""
+
+import difflib
+from collections.abc import Sequence
+
+from mmfreq.utils.checkpoint import enumerate_names
+
+__all__ = ['nearest']
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """End of a message about an unknown name: what may have been meant, or what there is.
+
+    Args:
+        name (str): The unknown name.
+        known (Sequence[str]): Names that exist.
+
+    Returns:
+        str: ``'; did you mean A, B?'`` with up to three names like it, in any case of letters;
+        without one ``'; there are A, B, C'``, of very many only the first.
+    """
+    close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3)
+    found = [item for item in known if item.lower() in close]
+    if found:
+        return f'; did you mean {", ".join(found)}?'
+    return f'; there are {enumerate_names(list(known), most=60)}'

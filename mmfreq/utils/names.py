@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Sequence
 
-from mmfreq.utils.checkpoint import enumerate_names
-
 __all__ = ['nearest']
+
+MOST = 60  # names that a message can list
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -17,10 +17,10 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
     Returns:
         str: ``'; did you mean A, B?'`` with up to three names like it, in any case of letters;
-        without one ``'; there are A, B, C'``, of very many only the first.
+        without one ``'; there are A, B, C'``, or nothing if there are none or too many to read.
     """
     close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3)
     found = [item for item in known if item.lower() in close]
     if found:
         return f'; did you mean {", ".join(found)}?'
-    return f'; there are {enumerate_names(list(known), most=60)}'
+    return f'; there are {", ".join(known)}' if 0 < len(known) <= MOST else ''

@@ -25,19 +25,20 @@ class PatchEmbed(nn.Module):
     are interpolated to other sizes than the stored one.
 
     Args:
+        in_channels (int): Number of channels of images.
         dim (int): Number of output channels ``C``.
         patch_size (int): Side of a patch in pixels.
         size (tuple[int, int]): Size ``(h, w)``, in patches, that positions are stored for.
     """
 
-    def __init__(self, dim: int, patch_size: int, size: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, dim: int, patch_size: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.proj = Conv2dAdaptivePadding(3, dim, patch_size, stride=patch_size)
+        self.proj = Conv2dAdaptivePadding(in_channels, dim, patch_size, stride=patch_size)
         self.pos_embed = nn.Parameter(torch.zeros(1, *size, dim))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images ``(B, 3, H, W)`` to features ``(B, C, h, w)``."""
+        """Map images ``(B, in_channels, H, W)`` to features ``(B, C, h, w)``."""
         x = to_channels_last(self.proj(x))
         x = x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
         return x.permute(0, 3, 1, 2)

@@ -22,9 +22,11 @@ class Adaptable(Protocol):
 
     Attributes:
         optional_in_checkpoint (str): Regular expression of the names that a checkpoint may lack.
+        stem_weight (str): Name of the weight, ``(C, in_channels, h, w)``, that images meet.
     """
 
     optional_in_checkpoint: str
+    stem_weight: str
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]
@@ -54,7 +56,7 @@ class Coverage(NamedTuple):
 
     Attributes:
         loaded (list[str]): In the file and in the network, the resized ones among them.
-        resized (list[str]): Loaded after a change of shape.
+        resized (list[str]): Loaded after a change of shape, for the size or channels of images.
         dropped (list[str]): In the file only.
         missing (list[str]): In the network only; they keep their initial values.
     """
@@ -83,12 +85,16 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
     """
     name = type(model).__name__
     found = find_state_dict(read_checkpoint(source), source)
+    own, stem = model.state_dict(), model.stem_weight
+    channels = own[stem].shape[1]
     try:
         adapted, resized = model.adapt_checkpoint(found)
+        has_other_channels = _differ_in_channels(adapted.get(stem), own[stem])
+        if has_other_channels:
+            adapted = {**adapted, stem: _adapt_channels(adapted[stem], channels)}
     except ValueError as error:
         raise CheckpointError(f'checkpoint {source} does not fit this {name}: {error}') from error
 
-    own = model.state_dict()
     loaded = {key: tensor for key, tensor in adapted.items() if key in own}
     missing = [key for key in own if key not in loaded]
     lacking = [key for key in missing if not re.match(model.optional_in_checkpoint, key)]
@@ -115,6 +121,9 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
     for what, keys in (('resized', resized), ('dropped', dropped), ('missing', missing)):
         if keys:
             lines.append(f'  {what} {len(keys)}: {enumerate_names(keys)}')
+    if has_other_channels:
+        lines.append(f'  adapted to {channels} input channels: {stem}')
+        resized = [stem, *resized]
     print_log('\n'.join(lines), logger='current')
     return Coverage(list(loaded), resized, dropped, missing)
 
@@ -154,3 +163,26 @@ def stored_choice(index: Tensor, options: Sequence[str], name: str) -> str:
     if index.numel() != 1 or not 0 <= int(index) < len(options):
         raise ValueError(f'{name} must be one number below {len(options)}')
     return options[int(index)]
+
+
+def _differ_in_channels(weight: Tensor | None, own: Tensor) -> bool:
+    """Whether two weights of convolutions have the same shape but for their input channels."""
+    if weight is None or weight.ndim != own.ndim or weight.shape[1] == own.shape[1]:
+        return False
+    return weight.shape[:1] + weight.shape[2:] == own.shape[:1] + own.shape[2:]
+
+
+def _adapt_channels(weight: Tensor, channels: int) -> Tensor:
+    """Let a convolution on RGB images take others, which keeps the scale of its output.
+
+    As in timm: one channel meets the sum of the colours' kernels, others meet them in turn.
+    """
+    if weight.shape[1] != 3:
+        raise ValueError(
+            f'it is for images of {weight.shape[1]} channels, not {channels}, and only weights for '
+            f'RGB images are adapted; set in_channels={weight.shape[1]}'
+        )
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    turns = -(-channels // 3)
+    return weight.repeat(1, turns, 1, 1)[:, :channels] * (3 / channels)

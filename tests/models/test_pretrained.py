@@ -1,10 +1,8 @@
 import argparse
-import logging
 
 import pytest
 import torch
 from families import TINY as TINY_FAMILIES
-from mmengine.logging import MMLogger
 
 from mmfreq.models import GFNet
 from mmfreq.ops import resize_filter
@@ -42,15 +40,6 @@ def source():
     for param in model.parameters():
         torch.nn.init.normal_(param)
     return model
-
-
-@pytest.fixture
-def log(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.parametrize('nest', [lambda s: s, lambda s: {'model': s}, lambda s: {'state_dict': s}])

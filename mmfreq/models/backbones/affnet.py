@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmfreq.models.backbones.base import (
     BATCH_NORM,
     StagedBackbone,
+    check_in_channels,
     check_size_arguments,
     resolve_arch,
     resolve_out_indices,
@@ -234,6 +235,7 @@ class AFFNet(StagedBackbone):
             original's dense models take them.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
+        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
             :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
@@ -268,6 +270,7 @@ class AFFNet(StagedBackbone):
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
+        in_channels: int = 3,
         backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -276,10 +279,11 @@ class AFFNet(StagedBackbone):
         expand_ratio = settings['expand_ratio']
         if output_stride not in (8, 16, 32):
             raise ValueError(f'output_stride must be 8, 16 or 32, got {output_stride}')
+        check_in_channels(in_channels)
         check_size_arguments(img_size, resize_mode)
         layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         stem = nn.Sequential(
-            ConvNorm(3, self.stem_dims[0], 3, stride=2, padding=1, **layers),
+            ConvNorm(in_channels, self.stem_dims[0], 3, stride=2, padding=1, **layers),
             MBConv(*self.stem_dims, expand_ratio, **layers),
         )
 

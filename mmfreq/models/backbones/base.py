@@ -21,6 +21,7 @@ __all__ = [
     'BATCH_NORM',
     'LAYER_NORM',
     'StagedBackbone',
+    'check_in_channels',
     'check_size_arguments',
     'pyramid_sizes',
     'resolve_arch',
@@ -39,7 +40,8 @@ class StagedBackbone(BaseModule):
     exist, nor do norms of outputs that are not used, and so every parameter receives a gradient.
 
     Args:
-        patch_embed (nn.Module): The stem. Maps images ``(B, 3, H, W)`` to ``(B, C, h, w)``.
+        patch_embed (nn.Module): The stem. Maps images ``(B, in_channels, H, W)`` to
+            ``(B, C, h, w)``; its first convolution is the first layer.
         stage (Callable): Called with the number of a stage and the drop-path probability of each of
             its blocks; returns a module that maps ``(B, C, H, W)`` to ``(B, C', H', W')``.
         embed_dims (Sequence[int]): Channels of each stage.
@@ -52,6 +54,10 @@ class StagedBackbone(BaseModule):
         out_norm (dict, optional): Config of the norm of each output; None returns raw features.
         backend (str): What computes spectral operations, see :mod:`mmfreq.ops.backends`.
         init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
+
+    Attributes:
+        in_channels (int): Number of channels of images.
+        stem_weight (str): Name of the weight that images meet.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
@@ -95,6 +101,8 @@ class StagedBackbone(BaseModule):
         self.norm_eval = norm_eval
 
         self.patch_embed = patch_embed
+        name, stem = next(item for item in self.named_modules() if isinstance(item[1], nn.Conv2d))
+        self.in_channels, self.stem_weight = stem.in_channels, f'{name}.weight'
         last_block = max(sum(depths) - 1, 1)
         drop_paths = (drop_path_rate * i / last_block for i in range(sum(depths)))
         self.stages = nn.ModuleList(
@@ -116,17 +124,19 @@ class StagedBackbone(BaseModule):
         """Compute feature maps.
 
         Args:
-            x (Tensor): Images, shape ``(B, 3, H, W)``, of any size.
+            x (Tensor): Images, shape ``(B, in_channels, H, W)``, of any size.
 
         Returns:
             tuple[Tensor]: One map ``(B, C_i, H_i, W_i)`` per entry of ``out_indices``.
 
         Raises:
-            ValueError: If ``x`` is not a batch of RGB images with at least one pixel.
+            ValueError: If ``x`` is not a batch of such images with at least one pixel.
         """
-        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape:
+        if x.ndim != 4 or x.shape[1] != self.in_channels or 0 in x.shape:
             raise ValueError(
-                f'images must have the shape (B, 3, H, W) with no empty axis, got {tuple(x.shape)}'
+                f'images must have the shape (B, {self.in_channels}, H, W) with no empty axis, got '
+                f'{tuple(x.shape)}; for images of another number of channels set in_channels of '
+                'the backbone, and mean and std of the data_preprocessor'
             )
         x = self.patch_embed(x)
         outs = []
@@ -325,6 +335,12 @@ def resolve_arch(
             f'{pair["embed_dims"]} and {pair["depths"]}'
         )
     return {**arch, **pair}
+
+
+def check_in_channels(in_channels: int) -> None:
+    """Raise a ``ValueError`` if images cannot have this number of channels."""
+    if in_channels < 1:
+        raise ValueError(f'in_channels must be at least 1, got {in_channels}')
 
 
 def check_size_arguments(img_size: int | tuple[int, int], resize_mode: str | None) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmfreq.models.backbones.base import (
     BATCH_NORM,
     StagedBackbone,
+    check_in_channels,
     check_size_arguments,
     resolve_out_indices,
 )
@@ -50,6 +51,7 @@ class FDResNet(StagedBackbone):
         out_norm (dict, optional): Norm of each output. Defaults to None: raw features.
         img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
         resize_mode (str, optional): As for other backbones; nothing is resized here.
+        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
             :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
@@ -85,6 +87,7 @@ class FDResNet(StagedBackbone):
         out_norm: dict | None = None,
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
+        in_channels: int = 3,
         backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class FDResNet(StagedBackbone):
 
         if depth not in self.arch_settings:
             raise ValueError(f'depth must be one of {list(self.arch_settings)}, got {depth}')
+        check_in_channels(in_channels)
         check_size_arguments(img_size, resize_mode)
         block, expansion = (BasicBlock, 1) if depth < 50 else (Bottleneck, 4)
         embed_dims = [64 * 2**i * expansion for i in range(4)]
@@ -119,7 +123,7 @@ class FDResNet(StagedBackbone):
         self.train_frozen_modulation = train_frozen_modulation
         super().__init__(
             patch_embed=nn.Sequential(
-                ConvModule(3, 64, 7, stride=2, padding=3, norm_cfg=norm_cfg),
+                ConvModule(in_channels, 64, 7, stride=2, padding=3, norm_cfg=norm_cfg),
                 nn.MaxPool2d(3, stride=2, padding=1),
             ),
             stage=stage,

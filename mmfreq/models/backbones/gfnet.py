@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmfreq.models.backbones.base import (
     LAYER_NORM,
+    check_in_channels,
     pyramid_sizes,
     resolve_arch,
     resolve_out_indices,
@@ -73,6 +74,7 @@ class GFNet(ResizableBackbone):
             norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output, ``dict(type='LN')``, ``dict(type='SyncBN')``
             and so on. None returns raw features. Defaults to a layer norm with eps 1e-6.
+        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
             :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
@@ -119,12 +121,14 @@ class GFNet(ResizableBackbone):
         with_cp: bool = False,
         norm_eval: bool = False,
         out_norm: dict | None = LAYER_NORM,
+        in_channels: int = 3,
         backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         settings = resolve_arch(
             arch, self.arch_settings, ('patch_size', 'embed_dims', 'depths'), ('layer_scale_init',)
         )
+        check_in_channels(in_channels)
         embed_dims, depths = settings['embed_dims'], settings['depths']
         if len(depths) == 1:
             embed_dims, depths = embed_dims * depths[0], (1,) * depths[0]
@@ -155,7 +159,7 @@ class GFNet(ResizableBackbone):
         super().__init__(
             sizes=sizes,
             resize_mode=resize_mode,
-            patch_embed=PatchEmbed(embed_dims[0], patch_size, sizes[0]),
+            patch_embed=PatchEmbed(in_channels, embed_dims[0], patch_size, sizes[0]),
             stage=stage,
             embed_dims=embed_dims,
             depths=depths,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import (
     LAYER_NORM,
+    check_in_channels,
     pyramid_sizes,
     resolve_arch,
     resolve_out_indices,
@@ -50,6 +51,7 @@ class MetaFormerBaseline(ResizableBackbone):
             norm as ``out_norm``. Defaults to False.
         out_norm (dict, optional): Norm of each output. None returns raw features. Defaults to a
             layer norm with eps 1e-6.
+        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
             :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
@@ -77,13 +79,15 @@ class MetaFormerBaseline(ResizableBackbone):
         with_cp: bool = False,
         norm_eval: bool = False,
         out_norm: dict | None = LAYER_NORM,
+        in_channels: int = 3,
         backend: str = 'auto',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         settings = resolve_arch(arch, self.arch_settings)
         embed_dims, depths = settings['embed_dims'], settings['depths']
         num_stages = len(depths)
-        stem = ConvDownsample(3, embed_dims[0], 7, stride=4, padding=2, norm_first=False)
+        check_in_channels(in_channels)
+        stem = ConvDownsample(in_channels, embed_dims[0], 7, stride=4, padding=2, norm_first=False)
         sizes = pyramid_sizes(stem.out_size(to_pair(img_size)), num_stages, range(1, num_stages))
 
         def stage(i: int, drop_paths: list[float]) -> MetaFormerStage:

@@ -14,7 +14,15 @@ from mmfreq.utils.checkpoint import (
 )
 from mmfreq.utils.errors import CheckpointError
 
-__all__ = ['Adaptable', 'Coverage', 'load_pretrained', 'rename', 'stored_choice']
+__all__ = [
+    'Adaptable',
+    'Coverage',
+    'is_pretrained',
+    'load_init_cfg',
+    'load_pretrained',
+    'rename',
+    'stored_choice',
+]
 
 
 class Adaptable(Protocol):
@@ -67,12 +75,17 @@ class Coverage(NamedTuple):
     missing: list[str]
 
 
-def load_pretrained(model: Adaptable, source: str) -> Coverage:
+def load_pretrained(
+    model: Adaptable, source: str, prefix: str | None = None, map_location: Any = 'cpu'
+) -> Coverage:
     """Load a checkpoint into a backbone and log what was loaded, resized, dropped and missing.
 
     Args:
         model (Adaptable): A backbone.
         source (str): Path or address, see :func:`mmfreq.utils.read_checkpoint`.
+        prefix (str, optional): Use only tensors whose names begin with it, such as
+            ``'teacher.backbone'``. Defaults to None: see :func:`mmfreq.utils.find_state_dict`.
+        map_location (Any): As in ``torch.load``. Defaults to ``'cpu'``.
 
     Returns:
         Coverage: What was logged.
@@ -84,7 +97,7 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
         ValueError: If the file cannot be read or holds NaN.
     """
     name = type(model).__name__
-    found = find_state_dict(read_checkpoint(source), source)
+    found = find_state_dict(read_checkpoint(source, map_location), source, prefix)
     own, stem = model.state_dict(), model.stem_weight
     channels = own[stem].shape[1]
     try:
@@ -102,7 +115,7 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
         raise CheckpointError(
             f'checkpoint {source} does not hold the whole {name}: {len(loaded)} of {len(own)} '
             f'tensors found, missing {enumerate_names(lacking)}; check that it is a checkpoint of '
-            'this network and arch'
+            'this network and arch, and set prefix in init_cfg if it is one of a larger model'
         )
     misfits = [
         f'{key} {tuple(tensor.shape)} instead of {tuple(own[key].shape)}'
@@ -126,6 +139,48 @@ def load_pretrained(model: Adaptable, source: str) -> Coverage:
         resized = [stem, *resized]
     print_log('\n'.join(lines), logger='current')
     return Coverage(list(loaded), resized, dropped, missing)
+
+
+def is_pretrained(init_cfg: dict[str, Any]) -> bool:
+    """Whether an entry of ``init_cfg`` is one for MMEngine's ``PretrainedInit``.
+
+    Args:
+        init_cfg (dict): The entry. Its ``type`` is a class or a name, with or without scope.
+
+    Returns:
+        bool: Whether it names a checkpoint.
+    """
+    kind = init_cfg.get('type')
+    return getattr(kind, '__name__', str(kind)).split('.')[-1] in ('Pretrained', 'PretrainedInit')
+
+
+def load_init_cfg(model: Adaptable, init_cfg: dict[str, Any]) -> Coverage:
+    """Load the checkpoint that an entry of ``init_cfg`` names, see :func:`load_pretrained`.
+
+    Args:
+        model (Adaptable): A backbone.
+        init_cfg (dict): The entry, with ``checkpoint`` and, as in MMEngine, optionally ``prefix``
+            and ``map_location``.
+
+    Returns:
+        Coverage: What was logged.
+
+    Raises:
+        ConnectionError, FileNotFoundError, ValueError: As in :func:`load_pretrained`, and if the
+            entry has no checkpoint or unknown keys.
+    """
+    unknown = sorted(set(init_cfg) - {'type', 'checkpoint', 'prefix', 'map_location'})
+    if unknown or not init_cfg.get('checkpoint'):
+        raise ValueError(
+            'init_cfg of type Pretrained takes checkpoint, prefix and map_location; '
+            + (f'{", ".join(unknown)} is unknown' if unknown else 'checkpoint is missing')
+        )
+    return load_pretrained(
+        model,
+        init_cfg['checkpoint'],
+        init_cfg.get('prefix'),
+        init_cfg.get('map_location', 'cpu'),
+    )
 
 
 def rename(state_dict: dict[str, Tensor], renaming: Sequence[tuple[str, str]]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,28 +121,35 @@ def find_weights(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def find_state_dict(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+def find_state_dict(
+    checkpoint: Any, source: str | Path, prefix: str | None = None
+) -> dict[str, Tensor]:
     """Find a backbone's weights in a checkpoint.
 
     Args:
         checkpoint (Any): Content of a checkpoint file.
         source (str | Path): Its name, for messages.
+        prefix (str, optional): Beginning of the names of the wanted weights, with or without the
+            last dot. Defaults to None: what wrappers and the detectors and segmentors around a
+            backbone add, ``module.`` and ``backbone.``, if there are such names.
 
     Returns:
-        dict[str, Tensor]: Weights by name, without the prefixes that wrappers and the detectors and
-        segmentors around a backbone add. If there are names with ``backbone.``, only those.
+        dict[str, Tensor]: The weights with the prefix, by their names without it.
 
     Raises:
-        ValueError: As in :func:`find_weights`.
+        ValueError: As in :func:`find_weights`, or if no name has the given prefix.
     """
     tensors = find_weights(checkpoint, source)
-    for prefix in PREFIXES:
-        if any(name.startswith(prefix) for name in tensors):
-            tensors = {
-                name.removeprefix(prefix): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
+    if prefix is not None:
+        found = _below(prefix.removesuffix('.') + '.', tensors)
+        if not found:
+            raise ValueError(
+                f'checkpoint {source} has no names with the prefix {prefix}; it has '
+                f'{enumerate_names(_prefixes(tensors), most=20) or "none"}'
+            )
+        return found
+    for usual in PREFIXES:
+        tensors = _below(usual, tensors) or tensors
     return tensors
 
 
@@ -186,6 +194,23 @@ def enumerate_names(names: list[str], most: int = 5) -> str:
     """Join names for a message, the first few and a count of the others."""
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return ', '.join(names[:most]) + more
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those with a prefix, by their names without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _prefixes(tensors: Mapping[str, Tensor]) -> list[str]:
+    """First parts of names, and what leads to backbones."""
+    found = (
+        re.match(pattern, name) for pattern in (r'[^.]+\.', r'.*\bbackbone\.') for name in tensors
+    )
+    return sorted({match[0] for match in found if match})
 
 
 def _refusal(path: Path) -> str:

@@ -1,8 +1,11 @@
 import argparse
+import copy
 
 import pytest
 import torch
 from families import TINY as TINY_FAMILIES
+from mmengine.config import ConfigDict
+from mmengine.model import PretrainedInit
 
 from mmfreq.models import GFNet
 from mmfreq.ops import resize_filter
@@ -134,6 +137,69 @@ def test_incomplete_checkpoints_are_refused(source, tmp_path, damage, message):
         model.init_weights()
     assert 'a.pth' in str(error.value)
     assert torch.equal(model.patch_embed.pos_embed, before['patch_embed.pos_embed'])
+
+
+TWO = ('student.backbone.', 'teacher.backbone.')
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A file of two networks and their heads, and the two."""
+    networks = {prefix: build(out_norm=None) for prefix in TWO}
+    tensors = {'student.head.weight': torch.ones(2), 'number': torch.ones(1)}
+    for prefix, network in networks.items():
+        tensors |= {f'{prefix}{name}': tensor for name, tensor in network.state_dict().items()}
+    torch.save({'state_dict': tensors}, tmp_path / 'two.pth')
+    return str(tmp_path / 'two.pth'), networks
+
+
+@pytest.mark.parametrize('prefix', [*TWO, 'teacher.backbone'])
+@pytest.mark.parametrize(
+    'kind', ['Pretrained', 'PretrainedInit', 'mmengine.Pretrained', PretrainedInit]
+)
+def test_prefix(two, prefix, kind):
+    path, networks = two
+    init_cfg = ConfigDict(type=kind, checkpoint=path, prefix=prefix, map_location='cpu')
+    model = build(init_cfg=init_cfg, out_norm=None)
+    model.init_weights()
+    expected = networks[prefix.removesuffix('.') + '.'].state_dict()
+    torch.testing.assert_close(dict(model.state_dict()), dict(expected))
+    assert init_cfg == dict(type=kind, checkpoint=path, prefix=prefix, map_location='cpu')
+
+
+def test_other_initialisations_come_first(two):
+    init_cfg = [
+        dict(type='Pretrained', checkpoint=two[0], prefix=TWO[0]),
+        dict(type='Constant', layer='LayerNorm', val=0.5),
+    ]
+    given = copy.deepcopy(init_cfg)
+    model = build(init_cfg=init_cfg)
+    model.init_weights()
+    assert (model.norm0.weight == 0.5).all()  # not in the file
+    assert (model.stages[0].blocks[0].norm1.weight == 1).all()
+    assert init_cfg == given == model.init_cfg
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            dict(prefix='encoder'),
+            r'two.pth has no names with the prefix encoder; it has student., ',
+        ),
+        (dict(prefix='student.head'), 'not hold the whole GFNet: .*set prefix in init_cfg'),
+        (dict(), 'not hold the whole GFNet: .*set prefix in init_cfg'),
+        (
+            dict(prefx='a', key=1),
+            'takes checkpoint, prefix and map_location; key, prefx is unknown',
+        ),
+        (dict(checkpoint=None), 'checkpoint is missing'),
+    ],
+)
+def test_wrong_init_cfgs_are_named(two, options, message):
+    init_cfg = {'type': 'Pretrained', 'checkpoint': two[0], **options}
+    with pytest.raises(ValueError, match=message):
+        build(init_cfg=init_cfg).init_weights()
 
 
 def test_missing_file(tmp_path):

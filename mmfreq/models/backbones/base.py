@@ -12,7 +12,7 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
-from mmfreq.models.pretrained import load_pretrained
+from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.ops.backends import check_backend, is_traced
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
 from mmfreq.ops.resize import check_resize_mode
@@ -172,16 +172,25 @@ class StagedBackbone(BaseModule):
         return sum(self.depths[:stage]) + block + 1, num_layers
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says, then load pretrained weights if it names any."""
+        """Initialise as ``init_cfg`` says, then load pretrained weights if it names any.
+
+        ``dict(type='Pretrained', checkpoint=..., prefix=..., map_location=...)`` is as in MMEngine:
+        with ``prefix`` only tensors under it are used. Without, a file's prefixes and the layouts
+        of released files are recognised.
+
+        Raises:
+            ConnectionError, FileNotFoundError: If the checkpoint cannot be had.
+            ValueError: If it does not belong to this network, or ``init_cfg`` has unknown keys.
+        """
         given = self.init_cfg
         cfgs = [given] if isinstance(given, dict) else given or []
-        others = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        others = [cfg for cfg in cfgs if not is_pretrained(cfg)]
         self.init_cfg = others or self.default_init
         super().init_weights()
         self.init_cfg = given
         for cfg in cfgs:
-            if cfg['type'] == 'Pretrained':
-                load_pretrained(self, cfg['checkpoint'])
+            if is_pretrained(cfg):
+                load_init_cfg(self, cfg)
 
     def set_backend(self, backend: str) -> None:
         """Choose what computes spectral operations from now on.

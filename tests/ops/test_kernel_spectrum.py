@@ -48,6 +48,41 @@ def test_groups_are_balanced_and_ordered_by_frequency(size, num_groups):
     assert list(same) == sorted(same)
 
 
+# Output channels, input channels, side of the kernel, groups; how many coefficients change groups.
+ORIGINAL_GROUPS = {
+    (64, 64, 1, 64): 0,
+    (256, 64, 1, 64): 0,
+    (2048, 512, 1, 64): 0,
+    (48, 32, 3, 4): 0,
+    (64, 64, 3, 4): 4,
+    (64, 64, 3, 32): 22,
+    (64, 64, 3, 64): 40,
+    (128, 64, 3, 64): 34,
+    (128, 128, 3, 64): 12,
+    (256, 256, 3, 64): 14,
+    (512, 256, 3, 64): 30,
+    (512, 512, 3, 64): 38,
+}
+
+
+@pytest.mark.parametrize(('layer', 'moved'), ORIGINAL_GROUPS.items())
+def test_the_faithful_order_moves_as_many_coefficients_as_in_the_original(layer, moved):
+    exact, faithful = (original_groups(layer, order) for order in ('exact', 'float32'))
+    assert int((exact != faithful).sum()) == moved
+
+
+@pytest.mark.parametrize('layer', ORIGINAL_GROUPS)
+def test_the_faithful_groups_are_the_original_ones(layer, reference):
+    for order in ('exact', 'float32'):
+        rule = reference.fdconv_group_map(*layer, exceptions=order == 'float32')
+        np.testing.assert_array_equal(original_groups(layer, order), rule)
+
+
+def original_groups(layer, order):
+    out_channels, in_channels, side, kernel_num = layer
+    return frequency_groups((out_channels * side, in_channels * side), kernel_num, order)
+
+
 @pytest.mark.parametrize('size', [(64, 64), (40, 56), (41, 57), (100, 168), (1, 1), (3, 2)])
 @pytest.mark.parametrize('factor', [1, 2, 4, 8])
 def test_exact_masks_are_those_of_the_true_frequencies(size, factor):

@@ -28,7 +28,7 @@ SMALL_ADE = [
     'param_scheduler.0.end=1',
     'param_scheduler.1.begin=1',
     'default_hooks.logger.interval=1',
-    'custom_hooks.0.interval=1',
+    'default_hooks.visualization.interval=1',
 ]
 SMALL_COCO = [
     *LOADERS,

@@ -32,7 +32,7 @@ def start(mini_data, tmp_path):
     def start(until, *options):
         command = ['tools/train.py', ADE, '--data-root', root, '--work-dir', tmp_path / 'run']
         command += ['--pretrained', 'none', '--resume', '--cfg-options', *SMALL_ADE]
-        command += ['train_cfg.max_iters=500', 'custom_hooks=[]', *options]
+        command += ['train_cfg.max_iters=500', 'default_hooks.visualization.draw=False', *options]
         log = (tmp_path / 'log').open('w')
         process = subprocess.Popen(
             [sys.executable, '-u', *map(str, command)], stdout=log, stderr=subprocess.STDOUT

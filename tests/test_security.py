@@ -16,7 +16,8 @@ from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmfreq.analysis.inputs import read_images
 from mmfreq.engine.command_line import make_run_parser
-from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
+from mmfreq.engine.pretrained import read_only_safe_checkpoints
+from mmfreq.engine.run_configs import read_config
 from mmfreq.utils import checkpoint as loader
 from mmfreq.utils import read_checkpoint
 

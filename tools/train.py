@@ -11,8 +11,9 @@ import logging
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
-from mmfreq.engine import run_configs
+from mmfreq.engine import pretrained, run_configs
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
+from mmfreq.engine.config_errors import require_keys
 from mmfreq.engine.launch import prepare_distributed
 from mmfreq.engine.resume import resume
 from mmfreq.engine.runner import Runner
@@ -53,29 +54,31 @@ def parse_args() -> argparse.Namespace:
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
     cfg = read_config_of(args)
+    require_keys(cfg, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'), 'training')
     prepare_distributed(cfg, args.launcher)
     source = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto'))
     going_on = bool(source) and resume(cfg, source)
-    run_configs.set_pretrained(cfg, 'none' if going_on else args.pretrained)
+    if args.pretrained and not going_on:
+        pretrained.set_pretrained(cfg, args.pretrained)
+    started = going_on or pretrained.check_pretrained(cfg) or cfg.get('load_from')
     if args.amp:
         run_configs.enable_amp(cfg)
     if args.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
+        run_configs.enable_auto_scale_lr(cfg)
     if args.tensorboard:
         run_configs.add_tensorboard(cfg)
     runner = Runner.from_cfg(cfg)
-    warn_about(runner)
+    warn_about(runner, bool(started))
     return runner
 
 
-def warn_about(runner: Runner) -> None:
+def warn_about(runner: Runner, started: bool) -> None:
     """Log what often makes a result differ from the expected one."""
     cfg = runner.cfg
-    started = cfg.get('resume') or cfg.get('load_from')
-    if cfg.model.backbone.get('init_cfg') is None and not started:
+    if not started:
         print_log('the backbone starts from scratch; see --pretrained', 'current', logging.WARNING)
     scaling = cfg.get('auto_scale_lr') or {}
-    batch_size = get_world_size() * cfg.train_dataloader.batch_size
+    batch_size = get_world_size() * cfg.train_dataloader.get('batch_size', 1)
     if not scaling.get('enable') and scaling.get('base_batch_size', batch_size) != batch_size:
         print_log(
             f'the learning rate is made for batches of {scaling["base_batch_size"]}, this run has '

@@ -4,6 +4,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='mmfreq.CheckpointHook', max_keep_ckpts=2),
+    data_check=dict(type='mmfreq.DataCheckHook'),
     nonfinite=dict(type='mmfreq.NonFiniteLossHook', max_skipped=10),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )

@@ -7,9 +7,10 @@ from mmfreq.datasets.transforms import CheckSegMap
 __all__ = ['CheckSegMap']
 
 if find_spec('mmseg'):
-    from mmfreq.datasets.ade20k import ADE20KDataset as ADE20KDataset
+    from mmfreq.datasets.segmentation import ADE20KDataset as ADE20KDataset
+    from mmfreq.datasets.segmentation import BaseSegDataset as BaseSegDataset
 
-    __all__ += ['ADE20KDataset']
+    __all__ += ['ADE20KDataset', 'BaseSegDataset']
 if find_spec('mmdet'):
     from mmfreq.datasets.coco import CocoDataset as CocoDataset
 

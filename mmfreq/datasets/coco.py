@@ -1,11 +1,15 @@
 """COCO with errors that name the file."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
+from mmdet.datasets.api_wrappers import COCO
 
 from mmfreq.datasets.named_errors import NamedErrors
 from mmfreq.registry import DATASETS
+from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import DataError
 
 __all__ = ['CocoDataset']
@@ -15,8 +19,26 @@ __all__ = ['CocoDataset']
 class CocoDataset(NamedErrors, MMDetCocoDataset):
     """mmdet's COCO for files from anywhere: errors name the file, paths stay in their folder.
 
-    Arguments are the same.
+    Arguments are the same. Classes must be categories of the annotation file, in its order, by
+    which mmdet numbers them: others would get wrong names without a word.
     """
+
+    def COCOAPI(self, ann_file: str) -> Any:  # noqa: N802 (mmdet's name of what reads the file)
+        """Read an annotation file and check its categories.
+
+        Args:
+            ann_file (str): Path of the file.
+
+        Returns:
+            Any: As ``mmdet.datasets.api_wrappers.COCO``.
+
+        Raises:
+            DataError: If the classes are not categories of the file in its order.
+        """
+        coco = COCO(ann_file)
+        names = [category['name'] for category in coco.dataset['categories']]
+        check_classes(self.metainfo['classes'], names, ann_file)
+        return coco
 
     def load_data_list(self) -> list[dict]:
         """Read the annotation file.
@@ -30,6 +52,8 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
         """
         try:
             return super().load_data_list()
+        except DataError:
+            raise
         except Exception as error:  # whatever JSON from strangers leads to
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             raise DataError(
@@ -51,9 +75,9 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
                 size.
         """
         image = raw_data_info['raw_img_info']
-        folder = os.path.normpath(self.data_prefix['img'])
-        path = os.path.normpath(os.path.join(folder, image['file_name']))
-        if not path.startswith(os.path.join(folder, '')):
+        folder = os.path.abspath(self.data_prefix['img'])
+        path = os.path.abspath(os.path.join(folder, image['file_name']))
+        if os.path.commonpath([folder, path]) != folder:
             raise ValueError(f'image {image["file_name"]} is outside of {folder}')
         for annotation in raw_data_info['raw_ann_info']:
             mask = annotation.get('segmentation')
@@ -63,3 +87,30 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
                     f'{[image["height"], image["width"]]} (height, width)'
                 )
         return super().parse_data_info(raw_data_info)
+
+
+def check_classes(classes: Sequence[str], categories: Sequence[str], ann_file: str) -> None:
+    """Check the classes of a data set against the categories of its annotation file.
+
+    Args:
+        classes (Sequence[str]): Classes of ``metainfo``.
+        categories (Sequence[str]): Names in the file, in its order.
+        ann_file (str): The file, for the message.
+
+    Raises:
+        DataError: If they are not some of the categories, in the order of the file.
+    """
+    if isinstance(classes, str):
+        raise DataError(f'metainfo classes must be names in a tuple, got the text {classes!r}')
+    kept = [name for name in categories if name in classes]
+    if kept == list(classes):
+        return
+    missing = [name for name in classes if name not in categories]
+    wrong = 'are in another order than' if not missing else 'are not all among'
+    raise DataError(
+        f'the classes of the data set {wrong} the categories of {ann_file}\n'
+        f'  classes:    {enumerate_names(list(classes), 100)}\n'
+        f'  categories: {enumerate_names(list(categories), 100)}\n'
+        'set metainfo=dict(classes=...) of the data set to names of the file, in its order'
+        + (', for example ' + repr(tuple(categories)) if len(categories) <= 10 else '')
+    )

@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmfreq.engine.plain_checkpoints import make_plain, restore_logs
 from mmfreq.registry import HOOKS
 from mmfreq.utils.atomic import AtomicBackend, remove_unfinished
 
@@ -28,6 +29,7 @@ class CheckpointHook(MMEngineCheckpointHook):
       an older file is removed only after the newer one is complete.
     * Besides MMEngine's content they hold, under ``'train_loop'``, the states of the random
       generators of every process and its place in the data, if the loop is one of mmfreq's.
+    * Log buffers are tensors in them, so that ``torch.load(weights_only=True)`` reads all of it.
 
     Args:
         **kwargs: As in ``mmengine.hooks.CheckpointHook``. Files in another storage, by
@@ -84,6 +86,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             runner (Runner): Runner of the run.
             checkpoint (dict): Content of a checkpoint.
         """
+        restore_logs(checkpoint)
         if not runner._resume or not hasattr(runner.train_loop, 'load_state_dicts'):
             return
         if TRAIN_LOOP in checkpoint:
@@ -101,6 +104,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         """
         if 'optimizer' in checkpoint:  # not in the best one, which is not for resuming
             checkpoint[TRAIN_LOOP] = self._loops
+        make_plain(checkpoint)
 
     def save_now(self, runner: Runner) -> None:
         """Save between two steps, unless the last checkpoint is of this very place.

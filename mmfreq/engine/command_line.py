@@ -13,14 +13,17 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmfreq.engine.config_errors import explain
 from mmfreq.engine.failures import log_failure
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed
-from mmfreq.engine.run_configs import read_config, read_only_safe_checkpoints
+from mmfreq.engine.pretrained import read_only_safe_checkpoints
+from mmfreq.engine.run_configs import allow_mismatch, read_config
 from mmfreq.preemption import Preempted
 from mmfreq.utils.checkpoint import trust_checkpoints
 
 __all__ = [
     'add_config_options',
+    'add_data_root',
     'add_trust_option',
     'errors_as_messages',
     'make_parser',
@@ -83,6 +86,21 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
+    parser.add_argument(
+        '--data-root',
+        action='append',
+        metavar='PATH|OLD=NEW',
+        help="folder of the data set in place of the config's; OLD=NEW, once for each, in a config "
+        'with several',
+    )
+
+
 def make_run_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
     """Parser with the options that every run has.
 
@@ -94,10 +112,19 @@ def make_run_parser(description: str | None, examples: str) -> argparse.Argument
         argparse.ArgumentParser: Parser to which a tool adds its own options.
     """
     parser = make_parser(description, examples)
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config', help='config file, also of a library: mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug.py'
+    )
     parser.add_argument('--work-dir', help='folder of the run; default work_dirs/<config>')
-    parser.add_argument('--data-root', help="folder of the data set in place of the config's")
+    add_data_root(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    parser.add_argument(
+        '--allow-mismatch',
+        nargs='+',
+        default=[],
+        metavar='HEAD',
+        help='heads that may have another number of classes than the data set, e.g. decode_head',
+    )
     add_config_options(parser)
     add_trust_option(parser)
     return parser
@@ -108,8 +135,13 @@ def errors_as_messages() -> Iterator[None]:
     """End the process with one message where the user's input is wrong."""
     try:
         yield
-    except (ValueError, OSError) as error:  # OSError: files and connections
-        sys.exit(f'error: {error}')
+    except (ValueError, OSError, ImportError) as error:  # OSError: files and connections
+        sys.exit(f'error: {explain(error) or error}')
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise  # a fault of the program shows its trace
+        sys.exit(f'error: {message}')
 
 
 def read_config_of(args: argparse.Namespace) -> Config:
@@ -123,9 +155,12 @@ def read_config_of(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If the config or a part of its data set is missing.
+        ValueError: If the config cannot be read, or has keys that nothing reads.
     """
     read_only_safe_checkpoints()
-    return read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    cfg = read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    allow_mismatch(cfg, args.allow_mismatch)
+    return cfg
 
 
 def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
@@ -148,7 +183,7 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
         runner.visualizer.close()  # writes what is left
         print_log(f'stopped on request, exit status {status}: start again with --resume', 'current')
     except Exception as error:
-        message = log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log')
+        message = log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log', runner.cfg)
         print(f'error: {message}', file=sys.stderr)
         status = 1
     several = get_world_size() > 1

@@ -1,30 +1,58 @@
 """Layer-wise learning-rate decay for detectors, segmentors and classifiers."""
 
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
-from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmfreq.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmfreq.utils.errors import ConfigError
+from mmfreq.utils.names import nearest
 
-__all__ = ['LayerDecayOptimWrapperConstructor']
+__all__ = ['LayerDecayOptimWrapperConstructor', 'check_paramwise']
+
+DEFAULT = 'DefaultOptimWrapperConstructor'
+OPTIONS = (  # of MMEngine's constructor, which ignores others
+    'custom_keys',
+    'bias_lr_mult',
+    'bias_decay_mult',
+    'norm_decay_mult',
+    'flat_decay_mult',
+    'dwconv_decay_mult',
+    'dcn_offset_lr_mult',
+    'bypass_duplicate',
+)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
-    """mmpretrain's layer-wise decay for any model whose backbone has ``get_layer_depth``.
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, with learning rates that fall towards the stem of the backbone.
 
-    mmpretrain asks the whole model for the depth of a parameter, which only its own classifiers
-    answer. This class asks ``model.backbone``; everything outside of the backbone has the full
-    learning rate. ``paramwise_cfg`` takes ``layer_decay_rate``, ``norm_decay_mult``,
-    ``bias_decay_mult``, ``flat_decay_mult`` (parameters with one axis) and ``custom_keys``.
+    The learning rate of each parameter, as all other options give it, is multiplied by
+    ``layer_decay_rate`` once for every layer between it and the last layer of its backbone, whose
+    ``get_layer_depth`` is asked. Everything outside of a backbone keeps its own. A backbone is any
+    part of the model of that name, also within wrappers.
+
+    Args:
+        optim_wrapper_cfg (dict): As in MMEngine.
+        paramwise_cfg (dict, optional): ``layer_decay_rate``, by default 1, and all options of
+            ``mmengine.optim.DefaultOptimWrapperConstructor``.
 
     Raises:
-        TypeError: If the model's backbone has no ``get_layer_depth``.
+        TypeError: If no backbone of the model has ``get_layer_depth``.
+        ConfigError: If an option is unknown, or the optimiser has no ``lr``.
     """
 
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        _refuse_unknown(self.paramwise_cfg, ('layer_decay_rate', *OPTIONS))
+        if self.base_lr is None:
+            raise ConfigError('layer-wise decay needs optim_wrapper.optimizer.lr')
+
     def add_params(
-        self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: object
+        self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: Any
     ) -> None:
         """Add the parameters of a module, with their learning rates, to the groups.
 
@@ -32,14 +60,77 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
             params (list[dict]): Parameter groups, extended in place.
             module (nn.Module): The whole model, or a part of it in the recursion.
             prefix (str): Name of the part. Defaults to ``''``, the whole model.
-            **kwargs: As in mmpretrain.
+            **kwargs: As in MMEngine.
         """
-        if prefix == '':
-            backbone = getattr(module, 'backbone', None)
-            if backbone is None or not hasattr(backbone, 'get_layer_depth'):
-                raise TypeError(
-                    f'layer-wise learning-rate decay needs a backbone with get_layer_depth, and '
-                    f'{type(backbone).__name__} of {type(module).__name__} has none'
-                )
-            kwargs['get_layer_depth'] = partial(backbone.get_layer_depth, prefix='backbone.')
         super().add_params(params, module, prefix=prefix, **kwargs)
+        if prefix == '':
+            self._decay(params, module)
+
+    def _decay(self, params: list[dict], model: nn.Module) -> None:
+        base_lr, rate = float(self.base_lr), self.paramwise_cfg.get('layer_decay_rate', 1.0)
+        backbones = _backbones(model)
+        names = {id(param): name for name, param in model.named_parameters()}
+        for group in params:
+            (param,) = group['params']
+            name = names[id(param)]
+            scale = 1.0
+            for prefix, backbone in backbones.items():
+                if name.startswith(prefix):
+                    depth, num_layers = backbone.get_layer_depth(name, prefix)
+                    scale = rate ** (num_layers - 1 - depth)
+            group.update(lr=group.get('lr', base_lr) * scale, lr_scale=scale, param_name=name)
+        rates = sorted({group['lr'] for group in params})
+        if rates:
+            print_log(
+                f'layer-wise decay: {len(rates)} learning rates from {rates[0]:.3g} to '
+                f'{rates[-1]:.3g}',
+                'current',
+            )
+
+
+def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
+    """Check options for single parameters, of which MMEngine ignores unknown ones.
+
+    Args:
+        optim_wrapper (dict): Config of the optimiser wrapper.
+        model (nn.Module): The model. Keys of ``custom_keys`` that are in no name of its parameters
+            are logged: recipes have some for other networks.
+
+    Raises:
+        ConfigError: If an option of MMEngine's own constructor is unknown.
+    """
+    options = optim_wrapper.get('paramwise_cfg') or {}
+    if optim_wrapper.get('constructor', DEFAULT) == DEFAULT:
+        _refuse_unknown(options, OPTIONS)
+    names = [name for name, _ in model.named_parameters()]
+    idle = [key for key in options.get('custom_keys') or {} if not any(key in n for n in names)]
+    if idle:
+        print_log(
+            f'no parameter has a name with {", ".join(idle)} of paramwise_cfg.custom_keys',
+            'current',
+        )
+
+
+def _refuse_unknown(options: dict[str, Any], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f'optim_wrapper.paramwise_cfg.{name} is read by nothing{nearest(name, known)}'
+            )
+
+
+def _backbones(model: nn.Module) -> dict[str, Any]:
+    """Backbones by the beginning of their parameters' names."""
+    found = {
+        f'{name}.': child
+        for name, child in model.named_modules()
+        if name.split('.')[-1] == 'backbone' and hasattr(child, 'get_layer_depth')
+    }
+    if not found:
+        backbone = getattr(model, 'backbone', None)
+        raise TypeError(
+            f'layer-wise learning-rate decay needs a backbone with get_layer_depth, and '
+            f'{type(backbone).__name__} of {type(model).__name__} has none; remove constructor and '
+            'layer_decay_rate from optim_wrapper'
+        )
+    return found

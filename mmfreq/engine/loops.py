@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_rank, get_world_size
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import EMAHook, Hook, LoggerHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochLoop
 from mmengine.runner import IterBasedTrainLoop as MMEngineIterLoop
@@ -24,8 +25,9 @@ from mmfreq.engine.randomness import (
 )
 from mmfreq.preemption import Preempted, begin, requested
 from mmfreq.registry import LOOPS
+from mmfreq.utils.errors import ConfigError
 
-__all__ = ['EpochBasedTrainLoop', 'IterBasedTrainLoop']
+__all__ = ['EpochBasedTrainLoop', 'IterBasedTrainLoop', 'check_sampler']
 
 VALIDATED_AT = 'last_validation'  # in the message hub: iteration of the last whole validation
 
@@ -193,6 +195,9 @@ class IterBasedTrainLoop(_Resumable, MMEngineIterLoop):
     """
 
     def _run(self) -> nn.Module:
+        for hook in self.runner.hooks:
+            if isinstance(hook, LoggerHook):  # or all metrics are logged at epoch 0
+                hook.log_metric_by_epoch = False
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._decide_current_val_interval()
@@ -229,9 +234,13 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
         dataloader (DataLoader | dict): Training data.
         **kwargs: As in ``mmengine.runner.EpochBasedTrainLoop``: max_epochs, val_begin,
             val_interval, dynamic_intervals.
+
+    Raises:
+        ConfigError: If an epoch would never end.
     """
 
     def _run(self) -> nn.Module:
+        check_sampler(self.dataloader)
         self.runner.call_hook('before_train')
         self._decide_current_val_interval()
         if self._epoch > 0 and self.batches_done == 0:
@@ -255,3 +264,21 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
     def _validation_due(self) -> bool:
         at_interval = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
         return self._epoch >= self.val_begin and at_interval
+
+
+def check_sampler(dataloader: DataLoader) -> None:
+    """Check that an epoch of a data loader ends.
+
+    Args:
+        dataloader (DataLoader): Training data of a loop over epochs.
+
+    Raises:
+        ConfigError: If the sampler never ends.
+    """
+    if isinstance(dataloader.sampler, InfiniteSampler):
+        raise ConfigError(
+            'train_cfg counts epochs and train_dataloader.sampler is an InfiniteSampler, so the '
+            'first epoch would never end: set '
+            "train_dataloader.sampler=dict(type='DefaultSampler', shuffle=True), or count "
+            'iterations with train_cfg.max_iters'
+        )

@@ -1,6 +1,6 @@
 """Errors about files of the user, whose message says what to do."""
 
-__all__ = ['CheckpointError', 'DataError']
+__all__ = ['CheckpointError', 'ConfigError', 'DataError']
 
 
 class CheckpointError(ValueError):
@@ -9,3 +9,7 @@ class CheckpointError(ValueError):
 
 class DataError(ValueError):
     """A file of a data set cannot be used; the message names it."""
+
+
+class ConfigError(ValueError):
+    """A config contradicts itself or its data; the message names the keys."""

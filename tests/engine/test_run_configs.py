@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmfreq.engine import run_configs
+from mmfreq.engine import data_roots, pretrained, run_configs
 
 ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
 
@@ -24,7 +24,7 @@ def strings(node):
 def test_data_root_is_replaced_everywhere(path, old, root):
     cfg = Config.fromfile(path)
     before = [text for text in strings(cfg._cfg_dict) if text.startswith(old)]
-    run_configs.set_data_root(cfg, root)
+    data_roots.set_data_root(cfg, root)
     after = list(strings(cfg._cfg_dict))
     assert not [text for text in after if text.startswith('data/')]
     assert len(before) >= 4
@@ -67,18 +67,62 @@ def test_work_dir(mini_data, work_dir, options, expected):
     assert cfg.work_dir == expected
 
 
-def test_pretrained(tmp_path):
-    cfg = Config.fromfile(ADE)
+@pytest.fixture
+def weights(tmp_path):
+    """A file of a backbone and one of a classifier."""
     torch.save({'model': {'weight': torch.ones(1)}}, tmp_path / 'a.pth')
-    run_configs.set_pretrained(cfg, str(tmp_path / 'a.pth'))
-    expected = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
-    assert cfg.model.backbone.init_cfg == expected
-    run_configs.set_pretrained(cfg, None)
-    assert cfg.model.backbone.init_cfg == expected
-    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
-        run_configs.set_pretrained(cfg, str(tmp_path / 'none.pth'))
-    run_configs.set_pretrained(cfg, 'none')
-    assert cfg.model.backbone.init_cfg is None
+    torch.save({'state_dict': {'backbone.weight': torch.ones(1)}}, tmp_path / 'b.pth')
+    return [str(tmp_path / name) for name in ('a.pth', 'b.pth')]
+
+
+TRUNCATED = dict(type='TruncNormal', layer='Linear', std=1e-4)
+
+
+def test_pretrained_replaces_the_checkpoint_and_nothing_else(weights):
+    def after(init_cfg, source, kind='mmpretrain.ResNet', **model):
+        backbone = dict(type=kind, init_cfg=init_cfg, pretrained=model.get('pretrained'))
+        cfg = Config(dict(model=dict(backbone=backbone, **model)))
+        pretrained.set_pretrained(cfg, source)
+        assert not cfg.model.get('pretrained') and not cfg.model.backbone.pretrained
+        return cfg.model.backbone.init_cfg
+
+    plain, whole = weights
+    former = dict(type='Pretrained', checkpoint='former.pth', prefix='model.', map_location='cpu')
+    assert after(None, plain) == dict(type='Pretrained', checkpoint=plain)
+    assert after(None, whole) == dict(type='Pretrained', checkpoint=whole, prefix='backbone.')
+    assert after(None, whole, 'mmfreq.GFNet') == dict(type='Pretrained', checkpoint=whole)
+    assert after(former, whole) == dict(former, checkpoint=whole)
+    assert after([TRUNCATED, former], plain) == [TRUNCATED, dict(former, checkpoint=plain)]
+    assert after(TRUNCATED, plain) == [TRUNCATED, dict(type='Pretrained', checkpoint=plain)]
+    assert after([TRUNCATED, former], 'none') == [TRUNCATED]
+    assert after(former, 'none', pretrained='open-mmlab://resnet50_v1c') is None
+
+
+def test_pretrained_inside_of_a_wrapper(weights):
+    inner = dict(type='X', backbone=dict(type='mmfreq.GFNet'))
+    cfg = Config(dict(model=dict(type='Teacher', detector=inner)))
+    pretrained.set_pretrained(cfg, weights[0])
+    assert cfg.model.detector.backbone.init_cfg.checkpoint == weights[0]
+    for model, found in (
+        (dict(type='X'), 'none'),
+        (dict(a=inner, b=inner), r'several: model\.a\.backbone, model\.b\.backbone'),
+    ):
+        with pytest.raises(ValueError, match=f'--pretrained.*{found}'):
+            pretrained.set_pretrained(Config(dict(model=model)), weights[0])
+
+
+def test_checkpoints_that_a_config_names_are_read_before_the_run(weights, tmp_path):
+    for model in (
+        dict(backbone=dict(init_cfg=[TRUNCATED, dict(type='Pretrained', checkpoint='C')])),
+        dict(pretrained='C', backbone=dict(type='X')),
+        dict(detector=dict(neck=dict(init_cfg=dict(type='Pretrained', checkpoint='C')))),
+    ):
+        text = str(model)
+        known = Config(dict(model=eval(text.replace("'C'", repr(weights[0])))))
+        assert pretrained.check_pretrained(known)
+        with pytest.raises(FileNotFoundError, match='C'):
+            pretrained.check_pretrained(Config(dict(model=model)))
+    assert not pretrained.check_pretrained(Config(dict(model=dict(init_cfg=TRUNCATED))))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
@@ -114,7 +158,7 @@ def test_config_text_in_a_checkpoint_never_reaches_mmengine(tmp_path, monkeypatc
         (tmp_path / 'checkpoints').symlink_to(tmp_path)
         name = 'https://example.org/a.pth'
     schemes = dict(CheckpointLoader._schemes)
-    run_configs.read_only_safe_checkpoints()
+    pretrained.read_only_safe_checkpoints()
     try:
         loaded = CheckpointLoader.load_checkpoint(name, 'cpu')
     finally:

@@ -43,7 +43,7 @@ OPTIONS = [
     'default_hooks.checkpoint.save_best=None',
     'randomness.seed=1',
     'optim_wrapper.optimizer.lr=0.001',
-    'custom_hooks=[]',
+    'default_hooks.visualization.draw=False',
 ]
 # As a config, since options on the command line cannot replace a name by a dict.
 CONFIG = f"""

@@ -42,7 +42,7 @@ def overfit_config(backbone, root, work_dir):
     ]
     cfg.train_cfg.update(max_iters=MAX_ITERS, val_interval=EVERY)
     cfg.default_hooks.checkpoint.update(interval=MAX_ITERS, save_best=None)
-    cfg.custom_hooks = []
+    cfg.default_hooks.visualization.draw = False
     cfg.randomness = dict(seed=0)
     return cfg
 

@@ -20,7 +20,7 @@ OPTIONS = [
     f'train_cfg.max_iters={STEPS}',
     'default_hooks.checkpoint.interval=20',
     'randomness.seed=3',
-    'custom_hooks=[]',
+    'default_hooks.visualization.draw=False',
 ]
 
 

@@ -2,9 +2,10 @@
 
 import argparse
 
-from mmfreq.engine import run_configs
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
+from mmfreq.engine.config_errors import require_keys
 from mmfreq.engine.launch import prepare_distributed
+from mmfreq.engine.pretrained import check_checkpoint
 from mmfreq.engine.runner import Runner
 
 EXAMPLE = """\
@@ -30,8 +31,9 @@ def parse_args() -> argparse.Namespace:
 def prepare(args: argparse.Namespace) -> Runner:
     """Build a runner that tests with the confusion matrix as its metric."""
     cfg = read_config_of(args)
-    run_configs.check_checkpoint(args.checkpoint)
-    cfg.load_from = args.checkpoint
+    require_keys(cfg, ('model', 'test_dataloader', 'test_cfg'), 'a test')
+    check_checkpoint(args.checkpoint)
+    cfg.load_from, cfg.resume = args.checkpoint, False
     cfg.test_evaluator = dict(
         type='mmfreq.ConfusionMatrix', out_file=args.out, score_thr=args.score_thr
     )

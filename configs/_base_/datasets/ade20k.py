@@ -6,7 +6,7 @@ crop_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='mmfreq.CheckSegMap', num_classes=150),
+    dict(type='mmfreq.CheckSegMap'),
     dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -17,7 +17,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     dict(type='LoadAnnotations'),  # after Resize: maps keep their size
-    dict(type='mmfreq.CheckSegMap', num_classes=150, same_size=False),
+    dict(type='mmfreq.CheckSegMap', same_size=False),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -69,5 +69,3 @@ test_evaluator = val_evaluator
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
 )
-# Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
-custom_hooks = [dict(type='SegVisualizationHook', draw=True, interval=20)]

@@ -89,5 +89,3 @@ test_evaluator = val_evaluator
 visualizer = dict(
     type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
 )
-# Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
-custom_hooks = [dict(type='DetVisualizationHook', draw=True, interval=50)]

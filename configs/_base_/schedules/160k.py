@@ -21,6 +21,11 @@ param_scheduler = [
 train_cfg = dict(type='mmfreq.IterBasedTrainLoop', max_iters=160000, val_interval=16000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=16000, save_best='mIoU'))
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    # Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
+    visualization=dict(type='SegVisualizationHook', draw=True, interval=20),
+    checkpoint=dict(by_epoch=False, interval=16000, save_best='mIoU'),
+)
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=16)  # 8 GPUs x 2 images; --auto-scale-lr

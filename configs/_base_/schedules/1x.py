@@ -19,5 +19,9 @@ param_scheduler = [
 train_cfg = dict(type='mmfreq.EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(by_epoch=True, interval=1, save_best='coco/bbox_mAP'))
+default_hooks = dict(
+    checkpoint=dict(by_epoch=True, interval=1, save_best='coco/bbox_mAP'),
+    # Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
+    visualization=dict(type='DetVisualizationHook', draw=True, interval=50),
+)
 auto_scale_lr = dict(enable=False, base_batch_size=16)  # 8 GPUs x 2 images; --auto-scale-lr

@@ -15,6 +15,11 @@ param_scheduler = [dict(type='PolyLR', eta_min=0.0, power=0.9, begin=0, end=4000
 train_cfg = dict(type='mmfreq.IterBasedTrainLoop', max_iters=40000, val_interval=4000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4000, save_best='mIoU'))
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    # Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
+    visualization=dict(type='SegVisualizationHook', draw=True, interval=20),
+    checkpoint=dict(by_epoch=False, interval=4000, save_best='mIoU'),
+)
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=32)  # 8 GPUs x 4 images; --auto-scale-lr

@@ -1,0 +1,175 @@
+"""Whether heads and data agree about classes, before a run begins."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from mmfreq.datasets.named_errors import NamedPipeline, inner_data_sets
+from mmfreq.engine.randomness import preserved_randomness
+from mmfreq.registry import HOOKS
+from mmfreq.utils.checkpoint import enumerate_names
+from mmfreq.utils.errors import ConfigError
+
+__all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
+
+# Heads that count something else than the classes of the data set.
+OTHER_HEADS = ('RPN', 'Fusion', 'FusedSemantic', 'GroundingDINO')
+
+
+@HOOKS.register_module()
+class DataCheckHook(Hook):
+    """Stops runs whose heads do not have as many classes as their data, and looks at label maps.
+
+    Too many classes train without a word and too few are an index error deep in a loss. Of a
+    segmentor's training set a sample of label maps is read: classes that never occur in it, and
+    pixels that are ignored, are logged.
+
+    Args:
+        allow (Sequence[str]): Names of heads that may have another number of classes, such as
+            ``'decode_head'``. Defaults to none.
+        num_maps (int): How many label maps are read. Defaults to 50.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, allow: Sequence[str] = (), num_maps: int = 50) -> None:
+        self.allow = tuple(allow)
+        self.num_maps = num_maps
+
+    def before_run(self, runner: Runner) -> None:
+        """Check all data sets that the run uses.
+
+        Args:
+            runner (Runner): Runner of the run.
+
+        Raises:
+            ConfigError: If a head does not fit a data set, or an allowed one does not exist.
+        """
+        heads = find_heads(unwrapped(runner.model))
+        unknown = [name for name in self.allow if name not in heads]
+        if unknown:
+            raise ConfigError(
+                f'--allow-mismatch {" ".join(unknown)}: the model has the heads '
+                f'{", ".join(heads) or "with no number of classes"}'
+            )
+        for split in ('train', 'val', 'test'):
+            loop = getattr(runner, f'_{split}_loop')
+            if isinstance(loop, BaseLoop):
+                dataset = loop.dataloader.dataset
+                self._check_classes(heads, dataset, f'{split}_dataloader.dataset')
+                if split == 'train':
+                    for inner in inner_data_sets(dataset):
+                        self._look_at_label_maps(inner)
+
+    def _check_classes(self, heads: dict[str, int], dataset: Any, key: str) -> None:
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if classes is None:
+            return
+        if isinstance(classes, str):
+            raise ConfigError(
+                f'{key}.metainfo.classes must be names in a tuple, got the text {classes!r}; '
+                f'write ({classes!r},) for a single class'
+            )
+        for inner in inner_data_sets(dataset):
+            numbered = getattr(inner, 'cat_ids', None)
+            if numbered is not None and len(numbered) != len(classes):
+                raise ConfigError(
+                    f'{key} has {len(classes)} classes, of which its annotation file '
+                    f'{inner.ann_file} has {len(numbered)}: the others would be taken for one '
+                    'another; set metainfo=dict(classes=...) to names of the file, in its order'
+                )
+        wrong = {name: n for name, n in heads.items() if n != len(classes)}
+        refused = {name: n for name, n in wrong.items() if name not in self.allow}
+        if refused:
+            lines = [f'  model.{name}.num_classes={n}' for name, n in refused.items()]
+            names = enumerate_names(list(classes))
+            raise ConfigError(
+                f'{key} has {len(classes)} classes ({names}), and the model has\n'
+                + '\n'.join(lines)
+                + f'\nset these to {len(classes)}, or metainfo=dict(classes=...) of the data set; '
+                f'if it is meant to be so: --allow-mismatch {" ".join(refused)}'
+            )
+        for inner in inner_data_sets(dataset):  # labels must fit the smallest head
+            pipeline = getattr(inner, 'pipeline', None)
+            if wrong and isinstance(pipeline, NamedPipeline):
+                pipeline.num_classes = min(len(classes), *wrong.values())
+
+    def _look_at_label_maps(self, dataset: Any) -> None:
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if classes is None or not hasattr(dataset, 'reduce_zero_label'):  # not one of mmseg's
+            return
+        count = min(self.num_maps, len(dataset))
+        occurring, ignored, pixels = set(), 0, 0
+        with preserved_randomness():
+            for i in np.linspace(0, len(dataset) - 1, count).astype(int):
+                for label_map in _load_label_map(dataset, int(i)):
+                    labels, counts = np.unique(label_map, return_counts=True)
+                    occurring.update(labels.tolist())
+                    ignored += int(counts[labels == dataset.ignore_index].sum())
+                    pixels += int(counts.sum())
+        if not pixels:
+            return
+        absent = [name for i, name in enumerate(classes) if i not in occurring]
+        share = f'{dataset.ignore_index} means "ignore", which {100 * ignored / pixels:.1f} %'
+        said = f'in {count} of {len(dataset)} label maps: {share} of the pixels have'
+        if absent:
+            said += f'; no pixel has the class {enumerate_names(absent)}'
+        if absent and occurring <= {0, dataset.ignore_index}:
+            said += '. Masks of two classes must hold 0 and 1, not 0 and 255'
+        if ignored or absent:
+            print_log(said, 'current', logging.WARNING if absent else logging.INFO)
+
+
+def find_heads(model: nn.Module) -> dict[str, int]:
+    """Heads of a model that predict the classes of a data set.
+
+    Args:
+        model (nn.Module): Segmentor, detector or classifier, also inside of a wrapper.
+
+    Returns:
+        dict[str, int]: Number of classes of each head by its name.
+    """
+    found = {}
+    for name, module in model.named_modules():
+        last = name.rstrip('.0123456789').split('.')[-1]  # heads of a cascade are numbered
+        number = getattr(module, 'num_classes', None)
+        kind = type(module).__name__
+        other = any(part in kind for part in OTHER_HEADS)
+        if last.endswith('head') and isinstance(number, int) and number > 0 and not other:
+            found[name] = number
+    return found
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside of wrappers for several processes and for test-time augmentation.
+
+    Args:
+        model (nn.Module): A model or a wrapper.
+
+    Returns:
+        nn.Module: The model.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        inner = model.module
+        assert isinstance(inner, nn.Module)
+        model = inner
+    return model
+
+
+def _load_label_map(dataset: Any, index: int) -> Iterator[np.ndarray]:
+    """The label map of a sample as it is before any augmentation, if the pipeline loads one."""
+    sample = dataset.get_data_info(index)
+    for transform in dataset.pipeline.transforms:
+        sample = transform(sample)
+        if sample is None:
+            return
+        if 'gt_seg_map' in sample:
+            yield sample['gt_seg_map']
+            return

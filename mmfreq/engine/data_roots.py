@@ -1,0 +1,123 @@
+"""Where the data of a run are: ``--data-root``, and a check that they are there."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+
+from mmfreq.engine.config_tree import find_data_sets, map_leaves
+
+__all__ = ['check_data', 'set_data_root']
+
+HOW_TO_GET_DATA = """\
+  ADE20K: unpack ADEChallengeData2016.zip of the MIT scene parsing benchmark into data/ade
+  COCO:   unpack train2017, val2017 and annotations of COCO 2017 into data/coco
+  other places: give the folder with --data-root
+  no data at hand: render a small set, then train on it with one of
+    python tools/dataset_converters/render_mini_data.py data/mini
+    ... --data-root data/mini/ADEChallengeData2016   (ADE20K configs)
+    ... --data-root data/mini/coco                   (COCO configs)"""
+
+UNTOUCHED = ('model', 'work_dir', 'load_from')  # paths, but none of data
+
+
+def set_data_root(cfg: Config, data_roots: str | Sequence[str]) -> None:
+    """Replace the data root everywhere in a config, also at the beginning of other paths.
+
+    Args:
+        cfg (Config): Config, changed in place.
+        data_roots (str | Sequence[str]): New folder of the data, or ``OLD=NEW`` for each root of
+            a config that has several.
+
+    Raises:
+        ValueError: If the config has no root, or several and it is not said which one is meant.
+    """
+    known: dict[str, list[str]] = {}
+    for path, dataset in find_data_sets(cfg).items():
+        if dataset.get('data_root'):
+            known.setdefault(_plain(dataset['data_root']), []).append(f'{path}.data_root')
+    if not known:
+        raise ValueError(
+            '--data-root: no data set of the config has a data_root; set its paths with '
+            '--cfg-options train_dataloader.dataset....=PATH'
+        )
+    new_roots = {}
+    for value in [data_roots] if isinstance(data_roots, str) else data_roots:
+        old, _, new = value.partition('=')
+        if new and _plain(old) in known:
+            new_roots[_plain(old)] = _plain(new)
+        elif len(known) == 1:
+            new_roots[next(iter(known))] = _plain(value)
+        else:
+            lines = [f'  {old} ({", ".join(keys)})' for old, keys in known.items()]
+            first = next(iter(known))
+            raise ValueError(
+                f'--data-root {value}: the config has several roots, say which one is meant with '
+                f'--data-root {first}={value}, once for each:\n' + '\n'.join(lines)
+            )
+
+    def replace(value: Any) -> Any:
+        for old, new in new_roots.items():
+            if isinstance(value, str) and (_plain(value) == old or value.startswith(f'{old}/')):
+                return new + value[len(old) :]
+        return value
+
+    for key, part in cfg._cfg_dict.items():
+        if key not in UNTOUCHED:
+            cfg._cfg_dict[key] = map_leaves(part, replace)
+
+
+def check_data(cfg: Config) -> None:
+    """Raise a ``FileNotFoundError`` with instructions if a folder or file of a data set is missing.
+
+    Data sets that are downloaded or lie in other storages than local folders pass.
+
+    Args:
+        cfg (Config): Config of a run.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    for key, dataset in find_data_sets(cfg).items():
+        if dataset.get('backend_args') or _is_downloaded(dataset, scope):
+            continue
+        for part, path in _paths(dataset):
+            if '://' not in path and not Path(path).exists():
+                raise FileNotFoundError(
+                    f'data not found: {path} does not exist, named by {key}.{part}\n'
+                    f'{HOW_TO_GET_DATA}'
+                )
+
+
+def _paths(dataset: dict) -> Iterator[tuple[str, str]]:
+    """Paths of a data set with the parts of its config that name them."""
+    root = dataset.get('data_root') or ''
+    if root:
+        yield 'data_root', root
+    prefix = dataset.get('data_prefix') or {}
+    prefixes = prefix if isinstance(prefix, dict) else dict(data_prefix=prefix)
+    for name, value in prefixes.items():
+        part = f'data_prefix.{name}' if isinstance(prefix, dict) else name
+        for folder in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(folder, str) and folder:
+                yield part, _join(root, folder)
+    if isinstance(dataset.get('ann_file'), str) and dataset['ann_file']:
+        yield 'ann_file', _join(root, dataset['ann_file'])
+
+
+def _join(root: str, path: str) -> str:
+    return path if '://' in path else str(Path(root) / path) if '://' not in root else root
+
+
+def _is_downloaded(dataset: dict, scope: str) -> bool:
+    """Whether the data set fetches its files itself, as those of mmpretrain for CIFAR do."""
+    with DefaultScope.overwrite_default_scope(scope):
+        kind = dataset['type']
+        known = DATASETS.get(kind) if isinstance(kind, str) else kind
+    takes_it = inspect.isclass(known) and 'download' in inspect.signature(known).parameters
+    return takes_it and bool(dataset.get('download', True))
+
+
+def _plain(path: str) -> str:
+    return path.rstrip('/') or path

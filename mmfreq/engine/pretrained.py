@@ -1,0 +1,242 @@
+"""Checkpoints that a run starts from: ``--pretrained``, and checks before and after loading."""
+
+import re
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from mmfreq.engine.config_tree import dicts_in, find_backbones, type_name
+from mmfreq.utils.checkpoint import enumerate_names, find_weights, read_checkpoint
+from mmfreq.utils.errors import CheckpointError
+
+__all__ = [
+    'check_checkpoint',
+    'check_fit',
+    'check_loaded',
+    'check_pretrained',
+    'is_pretrained',
+    'load_whole',
+    'read_only_safe_checkpoints',
+    'set_pretrained',
+]
+
+PREFIX = 'backbone.'  # of a backbone's weights in the files of whole models
+
+
+def is_pretrained(init_cfg: Any) -> bool:
+    """Whether a config of an initialisation names a checkpoint.
+
+    Args:
+        init_cfg (Any): One entry of an ``init_cfg``.
+
+    Returns:
+        bool: Whether it is one that MMEngine's ``PretrainedInit`` handles.
+    """
+    return type_name(init_cfg) in ('Pretrained', 'PretrainedInit')
+
+
+def set_pretrained(cfg: Config, source: str) -> None:
+    """Set the checkpoint that the backbone starts from, and leave other initialisations alone.
+
+    Args:
+        cfg (Config): Config, changed in place. Its model has one backbone, which may be inside of
+            a wrapper.
+        source (str): Path or http(s) address; ``'none'`` to start from scratch.
+
+    Raises:
+        ValueError: If the model has no backbone or several.
+    """
+    found = find_backbones(cfg.get('model'))
+    if len(found) != 1:
+        several = f'several: {", ".join(found)}' if found else 'none'
+        raise ValueError(
+            f'--pretrained is for models with one backbone, this one has {several}; use init_cfg '
+            'in the config'
+        )
+    ((path, parent),) = found.items()
+    backbone = parent['backbone']
+    # Both are older ways to name a checkpoint, which would override or contradict init_cfg.
+    for node in (parent, backbone):
+        if node.get('pretrained') is not None:
+            node['pretrained'] = None
+            print_log(f'--pretrained replaces the key pretrained around {path}', 'current')
+    given = backbone.get('init_cfg') or []
+    entries = list(given) if isinstance(given, (list, tuple)) else [given]
+    others = [entry for entry in entries if not is_pretrained(entry)]
+    if source == 'none':
+        backbone['init_cfg'] = others or None
+        return
+    former: dict = next((entry for entry in entries if is_pretrained(entry)), {})
+    entry = {'type': 'Pretrained', **former, 'checkpoint': source}
+    if 'prefix' not in entry and not str(backbone['type']).startswith('mmfreq.'):
+        names = find_weights(read_checkpoint(source), source)
+        if any(name.startswith(PREFIX) for name in names):
+            entry['prefix'] = PREFIX
+    backbone['init_cfg'] = [*others, entry] if others else entry
+
+
+def check_pretrained(cfg: Config) -> bool:
+    """Read all checkpoints that a model's initialisation names, before the run begins.
+
+    Args:
+        cfg (Config): Config of a run.
+
+    Returns:
+        bool: Whether it names any.
+
+    Raises:
+        ConnectionError: If one cannot be downloaded; the message names the other choices.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a file is not a whole and harmless checkpoint.
+    """
+    sources = []
+    for _, node in dicts_in(cfg.get('model')):
+        if is_pretrained(node):
+            sources.append(node.get('checkpoint'))
+        if isinstance(node.get('pretrained'), str):
+            sources.append(node['pretrained'])
+    for source in dict.fromkeys(source for source in sources if isinstance(source, str)):
+        try:
+            check_checkpoint(source)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f'{error}; name a file with --pretrained PATH, or start from scratch with '
+                '--pretrained none'
+            ) from error
+    return bool(sources)
+
+
+def check_checkpoint(source: str) -> None:
+    """Read a checkpoint before a run begins, so that a broken one leaves nothing behind.
+
+    Args:
+        source (str): Path or http(s) address.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a whole and harmless checkpoint.
+    """
+    find_weights(read_checkpoint(source), source)
+
+
+def check_loaded(model: nn.Module) -> None:
+    """Check that the checkpoints of a model's ``init_cfg`` belong to the parts that name them.
+
+    MMEngine loads what fits and warns about the rest, also where nothing fits: a classifier's file
+    without ``prefix`` leaves random weights. mmfreq's own backbones check the whole file.
+
+    Args:
+        model (nn.Module): Model after ``init_weights``.
+
+    Raises:
+        CheckpointError: If no tensor of a file belongs to its part of the model.
+    """
+    for name, module in model.named_modules():
+        given = getattr(module, 'init_cfg', None) or []
+        for entry in given if isinstance(given, (list, tuple)) else [given]:
+            if not is_pretrained(entry) or hasattr(module, 'adapt_checkpoint'):
+                continue
+            source, prefix = entry['checkpoint'], entry.get('prefix') or ''
+            tensors = find_weights(read_checkpoint(source), source)
+            start = f'{prefix.rstrip(".")}.' if prefix else ''
+            own = module.state_dict()
+            if not any(
+                key.startswith(start) and own[key[len(start) :]].shape == tensor.shape
+                for key, tensor in tensors.items()
+                if key[len(start) :] in own
+            ):
+                begins = sorted({key.split('.')[0] for key in tensors})
+                raise CheckpointError(
+                    f'checkpoint {source} has no tensor of {name or "the model"} '
+                    f'({type(module).__name__}), whose weights would stay random; its names begin '
+                    f'with {enumerate_names(begins)}: set prefix in init_cfg beside checkpoint, or '
+                    'use another file'
+                )
+
+
+def check_fit(model: nn.Module, checkpoint: Any, source: str) -> None:
+    """Raise a ``CheckpointError`` if no tensor of a checkpoint belongs to a model.
+
+    Args:
+        model (nn.Module): A model.
+        checkpoint (Any): Content of a checkpoint of a whole model or of its backbone.
+        source (str): Its name, for the message.
+    """
+    own = model.state_dict()
+    tensors = _without_wrapper(find_weights(checkpoint, source))
+    if not any(key in own and own[key].shape == value.shape for key, value in tensors.items()):
+        raise CheckpointError(
+            f'checkpoint {source} has no tensor of this {type(model).__name__}; for weights of a '
+            'backbone use --pretrained, for a whole model check that the config belongs to it'
+        )
+
+
+def load_whole(model: nn.Module, checkpoint: Any, source: str, same_sizes: bool = False) -> None:
+    """Load a checkpoint of a whole model.
+
+    Args:
+        model (nn.Module): A model.
+        checkpoint (Any): Content of a checkpoint.
+        source (str): Its name, for messages.
+        same_sizes (bool): Whether all tensors must have the shapes that they have in the model,
+            as the state of an optimiser needs it. Defaults to False: what a network adapts when it
+            is loaded may differ.
+
+    Raises:
+        CheckpointError: If a parameter is missing or has another shape; some are named.
+    """
+    own = model.state_dict()
+    tensors = _without_wrapper(find_weights(checkpoint, source))
+    wrong: list[str] = []
+    if same_sizes:
+        wrong = [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+    missing: list[str] = []
+    try:
+        result = model.load_state_dict(tensors, strict=False)
+        missing = [key for key in result.missing_keys if key in dict(model.named_parameters())]
+    except RuntimeError as error:  # torch lists the tensors whose shapes differ
+        wrong += re.findall(r'size mismatch for (\S+):', str(error)) or [str(error)]
+        missing = [key for key in own if key not in tensors]
+        result = None
+    if wrong or missing:
+        parts = [
+            f'{what} {enumerate_names(keys)}'
+            for what, keys in (('missing', missing), ('of another shape', wrong))
+            if keys
+        ]
+        raise CheckpointError(
+            f'checkpoint {source} is not one of this {type(model).__name__}: '
+            f'{len(set(own) & set(tensors))} of {len(own)} names found, {"; ".join(parts)}; check '
+            'that config and checkpoint belong together'
+        )
+    if result is not None and result.unexpected_keys:
+        print_log(f'not used of {source}: {enumerate_names(result.unexpected_keys)}', 'current')
+
+
+def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix('module.'): tensor for key, tensor in tensors.items()}
+
+
+def read_only_safe_checkpoints() -> None:
+    """Make MMEngine read checkpoints without executing anything in them.
+
+    MMEngine falls back to unpickling arbitrary objects and, when it resumes, executes the config
+    text stored in the file. This replaces its loaders, for all kinds of addresses, by
+    :func:`mmfreq.utils.read_checkpoint` and drops that text.
+    """
+
+    def load(filename: str, map_location: Any) -> Any:
+        checkpoint = read_checkpoint(filename, map_location)
+        if isinstance(checkpoint, dict):
+            find_weights(checkpoint, filename)  # refuses NaN
+            meta = checkpoint.get('meta')
+            if isinstance(meta, dict):
+                meta.pop('config', None)
+                meta.pop('cfg', None)
+        return checkpoint
+
+    prefixes = tuple(CheckpointLoader._schemes)
+    CheckpointLoader.register_scheme(prefixes=prefixes, loader=load, force=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.base import StagedBackbone
@@ -17,6 +18,9 @@ __all__ = ['ResizableBackbone']
 
 class ResizableBackbone(StagedBackbone):
     """Adds to :class:`StagedBackbone` how filters follow the size of images and checkpoints.
+
+    A ``state_dict`` of this network at another ``img_size`` is resized when it is loaded, also as a
+    part of a whole model's.
 
     Args:
         sizes (Sequence[tuple[int, int]]): Size ``(h, w)`` of each stage's feature maps that filters
@@ -39,6 +43,7 @@ class ResizableBackbone(StagedBackbone):
         self.register_buffer('filter_sizes', torch.tensor(sizes))
         self.register_buffer('resize_mode_id', torch.tensor(0, dtype=torch.uint8))
         self.set_resize_mode(resize_mode or 'kernel')
+        self.register_load_state_dict_pre_hook(_fit_stored_sizes)
         self.register_load_state_dict_post_hook(_follow_stored_resize_mode)
 
     def set_resize_mode(self, mode: str) -> None:
@@ -101,6 +106,7 @@ class ResizableBackbone(StagedBackbone):
             'filter_sizes': self.filter_sizes,
             'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode)),
         }
+        resized = []
         for module_name, module in self.named_modules():
             name = f'{module_name}.weight'
             if not isinstance(module, ResizableFilter) or name not in state_dict:
@@ -116,9 +122,47 @@ class ResizableBackbone(StagedBackbone):
                 adapted[name] = resize_filter(weight, old, module.size, mode)
             except ValueError as error:
                 raise ValueError(f'{name}: {error}') from error
-        return adapted, [
-            name for name in state_dict if adapted[name].shape != state_dict[name].shape
-        ]
+            if old != module.size:
+                resized.append(name)
+        return adapted, resized
+
+
+def _fit_stored_sizes(
+    model: nn.Module,
+    state_dict: dict[str, Any],
+    prefix: str,
+    _metadata: dict,
+    _strict: bool,
+    _missing: list[str],
+    _unexpected: list[str],
+    errors: list[str],
+) -> None:
+    """Resize what a ``state_dict`` stores for another size, before it is loaded.
+
+    MMEngine's own ``load_state_dict`` calls this, too.
+    """
+    assert isinstance(model, ResizableBackbone)
+    stored = state_dict.get(f'{prefix}filter_sizes')
+    # Other numbers of stages are another arch: PyTorch says what does not fit.
+    if stored is None or stored.shape != model.filter_sizes.shape:
+        return
+    if stored.tolist() == [list(size) for size in model.sizes]:
+        return
+    names = [name for name in state_dict if name.startswith(prefix)]
+    try:
+        adapted, resized = model.adapt_checkpoint(
+            {name.removeprefix(prefix): state_dict[name] for name in names}
+        )
+    except ValueError as error:
+        errors.append(f'{prefix}{error}')
+        return
+    state_dict.update({name: adapted[name.removeprefix(prefix)] for name in names})
+    if resized:
+        print_log(
+            f'{type(model).__name__}: resized {len(resized)} tensors of a checkpoint with maps of '
+            f'{tuple(stored[0].tolist())} behind the stem to {model.sizes[0]}',
+            logger='current',
+        )
 
 
 def _follow_stored_resize_mode(model: nn.Module, _incompatible_keys: object) -> None:

@@ -1,5 +1,6 @@
 """FDConv: Frequency Dynamic Convolution for Dense Image Prediction, arXiv 2503.18783."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmfreq.models.modulation import BandModulation, GlobalAttention, LocalAtten
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernel_spectrum import (
     BAND_MASKS,
+    GROUP_ORDERS,
     frequency_groups,
     kernel_to_spectrum,
     spectrum_to_kernel,
@@ -70,7 +72,8 @@ class FDConv(nn.Conv2d):
         in_channels (int): Number of input channels ``I``.
         out_channels (int): Number of output channels ``O``.
         kernel_size (int | tuple[int, int]): Side of the kernel.
-        kernel_num (int): Number of groups of coefficients; released models have 64. Defaults to 4.
+        kernel_num (int, optional): Number of groups of coefficients; released models have 64. None
+            for half of ``out_channels``, and its square root as ``kernel_temp``. Defaults to 4.
         use_fdconv_if_c_gt (int): Plain convolution unless both numbers of channels are larger.
             Defaults to 16.
         use_fdconv_if_k_in (Sequence[int]): Sides of kernels that are dynamic. Defaults to (1, 3).
@@ -86,6 +89,10 @@ class FDConv(nn.Conv2d):
             original, see :func:`mmfreq.ops.kernel_spectrum.low_pass_mask`. Defaults to None:
             ``'nearest'`` once a checkpoint of the original was loaded, ``'exact'`` otherwise.
             That choice is stored in the ``state_dict``; an explicit one always wins.
+        group_order (str, optional): Order of coefficients that are cut into groups, ``'exact'``,
+            correct, or ``'float32'``, faithful to the original, see
+            :func:`mmfreq.ops.kernel_spectrum.frequency_groups`. Defaults to None: chosen and stored
+            as ``band_masks`` is.
         **kwargs: ``stride``, ``padding``, ``dilation``, ``bias`` as in ``nn.Conv2d``, and options
             of the original.
 
@@ -101,7 +108,7 @@ class FDConv(nn.Conv2d):
         out_channels: int,
         kernel_size: int | tuple[int, ...],
         *args: Any,
-        kernel_num: int = 4,
+        kernel_num: int | None = 4,
         use_fdconv_if_c_gt: int = 16,
         use_fdconv_if_k_in: Sequence[int] = (1, 3),
         use_fbm_if_k_in: Sequence[int] = (3,),
@@ -110,6 +117,7 @@ class FDConv(nn.Conv2d):
         temp: float | None = None,
         fbm_cfg: dict | None = None,
         band_masks: str | None = None,
+        group_order: str | None = None,
         **kwargs: Any,
     ) -> None:
         bands = dict(fbm_cfg or {})
@@ -118,8 +126,12 @@ class FDConv(nn.Conv2d):
         _refuse_unusual(bands, FIXED_BAND_OPTIONS)
         if bands:
             raise ValueError(f'fbm_cfg of FDConv has unknown options: {", ".join(bands)}')
-        if band_masks is not None and band_masks not in BAND_MASKS:
-            raise ValueError(f'band_masks must be one of {BAND_MASKS}, got {band_masks!r}')
+        for name, choice, known in (
+            ('band_masks', band_masks, BAND_MASKS),
+            ('group_order', group_order, GROUP_ORDERS),
+        ):
+            if choice is not None and choice not in known:
+                raise ValueError(f'{name} must be one of {known}, got {choice!r}')
         super().__init__(in_channels, out_channels, kernel_size, *args, **kwargs)  # type: ignore[arg-type]
         if self.groups != 1:
             raise ValueError(
@@ -137,6 +149,9 @@ class FDConv(nn.Conv2d):
         self.backend = 'auto'
         if self.padding_mode != 'zeros':
             raise ValueError(f'FDConv pads with zeros only, got padding_mode={self.padding_mode!r}')
+        if kernel_num is None:
+            kernel_num = out_channels // 2
+            kernel_temp = math.sqrt(kernel_num)
         size = (out_channels * side, in_channels * side)
         if not 1 <= kernel_num <= size[0] * (size[1] // 2 + 1):
             raise ValueError(
@@ -145,8 +160,9 @@ class FDConv(nn.Conv2d):
         self.kernel_shape = (out_channels, in_channels, side, side)
         self.spectrum = nn.Parameter(self.to_spectrum(self.weight.detach()))
         self.register_parameter('weight', None)
-        groups = frequency_groups(size, kernel_num)
-        self.register_buffer('group_map', groups.to(_index_dtype(kernel_num)))
+        self.kernel_num = kernel_num
+        self.group_order = group_order
+        self.register_buffer('group_map', self._groups(group_order or 'exact'))
         self.attention = GlobalAttention(self.kernel_shape, kernel_num, kernel_temp, temp)
         self.local_attention = LocalAttention(self.kernel_shape) if use_ksm_local else None
         self.bands = (
@@ -216,9 +232,10 @@ class FDConv(nn.Conv2d):
         plain = state_dict.pop(f'{prefix}weight', None)
         if plain is not None:
             state_dict[f'{prefix}spectrum'] = self.to_spectrum(plain) if plain.ndim == 4 else plain
-        if self.bands is not None and any(
+        is_original = any(
             name.startswith((f'{prefix}dft_weight', f'{prefix}KSM_')) for name in state_dict
-        ):
+        )
+        if is_original and self.bands is not None:
             state_dict[f'{prefix}bands.masks_id'] = torch.tensor(BAND_MASKS.index('nearest'))
         original = state_dict.pop(f'{prefix}dft_weight', None)
         if original is not None:
@@ -231,10 +248,7 @@ class FDConv(nn.Conv2d):
         if self.bands is not None:
             self.bands.adapt_state_dict(state_dict, prefix)
         if f'{prefix}spectrum' in state_dict:
-            groups = state_dict.setdefault(f'{prefix}group_map', self.group_map)
-            kernel_num = len(self.attention.kernel.bias)
-            if groups.numel() and not 0 <= int(groups.min()) <= int(groups.max()) < kernel_num:
-                raise ValueError(f'{prefix}group_map names groups beyond kernel_num={kernel_num}')
+            self._adapt_groups(state_dict, f'{prefix}group_map', is_original)
 
     def modulation_parameters(self) -> list[nn.Parameter]:
         """Parameters of the attentions and the band modulation: all that a plain one has not."""
@@ -245,13 +259,24 @@ class FDConv(nn.Conv2d):
         # The original stores the spectrum divided by this, which sets its learning rate.
         return min(self.in_channels, self.out_channels) // 2
 
+    def _groups(self, order: str) -> Tensor:
+        out_channels, in_channels, height, width = self.kernel_shape
+        size = (out_channels * height, in_channels * width)
+        dtype = torch.uint8 if self.kernel_num <= 256 else torch.int32
+        return frequency_groups(size, self.kernel_num, order).to(dtype)
+
+    def _adapt_groups(self, state_dict: dict[str, Any], name: str, is_original: bool) -> None:
+        if self.group_order is not None:
+            state_dict[name] = self.group_map
+        elif name not in state_dict:
+            state_dict[name] = self._groups('float32') if is_original else self.group_map
+        groups = state_dict[name]
+        if groups.numel() and not 0 <= int(groups.min()) <= int(groups.max()) < self.kernel_num:
+            raise ValueError(f'{name} names groups beyond kernel_num={self.kernel_num}')
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         self.adapt_state_dict(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _index_dtype(count: int) -> torch.dtype:
-    return torch.uint8 if count <= 256 else torch.int32
 
 
 def _refuse_unusual(options: dict[str, Any], fixed: dict[str, Any]) -> None:

@@ -14,13 +14,14 @@ from mmpretrain.models.backbones import ResNet
 from torch import nn
 
 from mmfreq.models import FDConv, FDResNet
+from mmfreq.ops.kernel_spectrum import GROUP_ORDERS, frequency_groups
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
 FIXTURES = sorted(path.stem for path in FOLDER.glob('fdconv-k*.npz'))
 
 
 class LayerCase:
-    """A fixture of one layer and the layer with the original's parameters and groups."""
+    """A fixture of one layer and the layer with the original's parameters."""
 
     def __init__(self, name, reference, dtype):
         self.data = np.load(FOLDER / f'{name}.npz')
@@ -30,11 +31,6 @@ class LayerCase:
         self.layer = FDConv(in_channels, out_channels, side, **options)
         weights = reference.state_dict(self.data)
         self.layer.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-        if self.layer.is_dynamic and side == 3:
-            groups = reference.fdconv_group_map(
-                out_channels, in_channels, side, options.get('kernel_num', 4)
-            )
-            self.layer.group_map.copy_(torch.from_numpy(groups))
         self.layer.to(dtype).eval()
         self.x = torch.from_numpy(reference.make_input(self.meta)).to(dtype)
 
@@ -229,12 +225,35 @@ def test_band_masks_follow_the_checkpoint():
     assert not torch.allclose(loaded.bands(x), forced.bands(x))
 
 
+def test_groups_follow_the_checkpoint():
+    exact, faithful = (frequency_groups((192, 192), 64, order) for order in GROUP_ORDERS)
+    fresh = FDConv(64, 64, 3, kernel_num=64)
+    assert fresh.group_map.equal(exact.byte())
+    loaded = FDConv(64, 64, 3, kernel_num=64)
+    loaded.load_state_dict({'dft_weight': fresh.spectrum.detach()[None]}, strict=False)
+    assert loaded.group_map.equal(faithful.byte())
+    for order, groups in ((None, faithful), ('exact', exact), ('float32', faithful)):
+        resumed = FDConv(64, 64, 3, kernel_num=64, group_order=order)
+        resumed.load_state_dict(loaded.state_dict())
+        assert resumed.group_map.equal(groups.byte())
+    fresh.load_state_dict(nn.Conv2d(64, 64, 3).state_dict(), strict=False)
+    assert fresh.group_map.equal(exact.byte())
+
+
 def test_a_stored_group_map_is_kept():
     layer = FDConv(32, 32, 3, kernel_num=4)
     layer.group_map.copy_(3 - layer.group_map)
     other = FDConv(32, 32, 3, kernel_num=4)
     other.load_state_dict(layer.state_dict())
     assert other.group_map.equal(layer.group_map)
+
+
+def test_half_as_many_groups_as_filters():
+    """The number of parameters is that of the original."""
+    layer = FDConv(64, 64, 3, bias=False, kernel_num=None)
+    assert sum(p.numel() for p in layer.parameters()) == 45_918
+    assert layer.attention.kernel_temp == layer.attention.temp == 32**0.5
+    assert int(layer.group_map.max()) == 31
 
 
 def test_a_stored_group_map_of_more_groups_is_refused():
@@ -278,6 +297,7 @@ def test_built_by_conv_cfg_in_other_libraries():
         (dict(fbm_cfg=dict(lowfreq_att=True)), 'lowfreq_att=False only'),
         (dict(fbm_cfg=dict(bands=3)), 'unknown options: bands'),
         (dict(band_masks='bilinear'), 'band_masks'),
+        (dict(group_order='float64'), 'group_order'),
         (dict(padding_mode='reflect'), 'zeros only'),
     ],
 )

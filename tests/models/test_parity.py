@@ -38,17 +38,11 @@ class Case:
         self.checkpoint = folder / 'checkpoint.pth'
         torch.save({'model': self.weights, 'epoch': 299}, self.checkpoint)
         self.images = torch.from_numpy(reference.make_input(self.meta))
-        self.group_map = reference.fdconv_group_map
 
     def build(self, dtype, **kwargs):
         init_cfg = dict(type='Pretrained', checkpoint=str(self.checkpoint))
         model = self.network()(**{**self.arguments(), 'init_cfg': init_cfg, **kwargs})
         model.init_weights()
-        for module in model.modules():
-            if isinstance(module, mmfreq.models.FDConv) and module.is_dynamic:
-                out_channels, in_channels, side, _ = module.kernel_shape
-                stored = self.group_map(out_channels, in_channels, side, 64)
-                module.group_map.copy_(torch.from_numpy(stored))
         return model.to(dtype).eval()
 
     def network(self):

@@ -36,9 +36,11 @@ class FDResNet(StagedBackbone):
         depth (int): 18, 34, 50, 101 or 152. Defaults to 50.
         out_indices (int | Sequence[int]): Stages whose features are returned. Defaults to all
             four; stages behind the last one are not built.
-        kernel_num (int): Groups of coefficients, see :class:`FDConv`. Defaults to 64, as released.
+        kernel_num (int, optional): Groups of coefficients, see :class:`FDConv`. Defaults to 64, as
+            released.
         band_masks (str, optional): See :class:`FDConv`. Defaults to None: faithful once a
             checkpoint of the original was loaded, correct otherwise.
+        group_order (str, optional): See :class:`FDConv`. Defaults to None: as ``band_masks``.
         drop_path_rate (float): Stochastic-depth rate of the last block. Defaults to 0.
         frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
             Defaults to -1.
@@ -76,8 +78,9 @@ class FDResNet(StagedBackbone):
         self,
         depth: int = 50,
         out_indices: int | Sequence[int] = (0, 1, 2, 3),
-        kernel_num: int = 64,
+        kernel_num: int | None = 64,
         band_masks: str | None = None,
+        group_order: str | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         train_frozen_modulation: bool = False,
@@ -100,6 +103,7 @@ class FDResNet(StagedBackbone):
         check_size_arguments(img_size, resize_mode)
         block, expansion = (BasicBlock, 1) if depth < 50 else (Bottleneck, 4)
         embed_dims = [64 * 2**i * expansion for i in range(4)]
+        options = dict(kernel_num=kernel_num, band_masks=band_masks, group_order=group_order)
 
         def stage(i: int, drop_paths: list[float]) -> Stage:
             blocks = ResLayer(
@@ -114,8 +118,7 @@ class FDResNet(StagedBackbone):
             for residual in blocks:
                 for name, conv in list(residual.named_children()):
                     if isinstance(conv, nn.Conv2d):
-                        dynamic = _dynamic(conv, kernel_num=kernel_num, band_masks=band_masks)
-                        residual.add_module(name, dynamic)
+                        residual.add_module(name, _dynamic(conv, options))
                 last_norm = residual.norm2 if block is BasicBlock else residual.norm3
                 nn.init.zeros_(last_norm.weight)
             return Stage(None, blocks, with_cp)
@@ -167,7 +170,7 @@ class FDResNet(StagedBackbone):
                         param.requires_grad = True
 
 
-def _dynamic(conv: nn.Conv2d, **options: Any) -> FDConv:
+def _dynamic(conv: nn.Conv2d, options: dict[str, Any]) -> FDConv:
     return FDConv(
         conv.in_channels,
         conv.out_channels,

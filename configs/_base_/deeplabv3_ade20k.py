@@ -2,7 +2,10 @@
 # AFIDAF (arXiv 2407.12217) states for its comparison with AFFNet; AFFNet's own recipe is not
 # public, the learning rate and the rest are those of ./schedules/160k.py.
 _base_ = ['./models/deeplabv3.py', './datasets/ade20k.py', './schedules/160k.py']
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
+model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
+    decode_head=dict(num_classes=_base_.num_classes),
+)
 max_iters = 63150  # 50 epochs of 20210 images, 16 at a time
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),

@@ -1,6 +1,12 @@
 # Mask R-CNN on COCO with the scales and crops of DETR; details in configs that use it.
 _base_ = ['./models/mask_rcnn.py', './datasets/coco_detr_crops.py', './schedules/1x.py']
-model = dict(data_preprocessor=dict(pad_size_divisor=64))
+model = dict(
+    data_preprocessor=dict(pad_size_divisor=64),
+    roi_head=dict(
+        bbox_head=dict(num_classes=_base_.num_classes),
+        mask_head=dict(num_classes=_base_.num_classes),
+    ),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
     dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[10, 11], gamma=0.1),

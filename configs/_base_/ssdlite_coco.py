@@ -3,6 +3,7 @@
 # public, batch and learning rate are ours.
 _base_ = ['./models/ssdlite.py', './datasets/coco_320.py', './schedules/1x.py']
 custom_imports = dict(imports=['mmfreq.datasets', 'mmfreq.models.detection'])
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
 max_epochs = 200
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [

@@ -2,5 +2,7 @@
 _base_ = ['./models/upernet.py', './datasets/ade20k.py', './schedules/160k.py']
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
     test_cfg=dict(crop_size=_base_.crop_size),
 )

@@ -2,6 +2,7 @@
 default_scope = 'mmseg'
 custom_imports = dict(imports=['mmfreq.datasets'], allow_failed_imports=False)
 data_root = 'data/ade/ADEChallengeData2016'
+num_classes = 150  # the only place; heads refer to it, CheckSegMap asks the data set
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -2,6 +2,7 @@
 default_scope = 'mmdet'
 custom_imports = dict(imports=['mmfreq.datasets'], allow_failed_imports=False)
 data_root = 'data/coco'
+num_classes = 80  # the only place; heads refer to it
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),

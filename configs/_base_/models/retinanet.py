@@ -7,7 +7,6 @@ model = dict(
     neck=dict(type='FPN', out_channels=256, add_extra_convs='on_input', num_outs=5),
     bbox_head=dict(
         type='RetinaHead',
-        num_classes=80,
         in_channels=256,
         stacked_convs=4,
         feat_channels=256,

@@ -16,7 +16,6 @@ model = dict(
     ),
     bbox_head=dict(
         type='mmfreq.SSDHead',
-        num_classes=80,
         use_depthwise=True,
         norm_cfg=dict(type='BN'),
         act_cfg=dict(type='ReLU6'),

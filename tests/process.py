@@ -1,11 +1,15 @@
 """Running a tool as a user does."""
 
 import contextlib
+import functools
 import io
+import json
 import os
 import runpy
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
 LOADERS = [
@@ -55,8 +59,33 @@ def run(*command, check=True, **env):
     return done
 
 
-def python(*command, **kwargs):
-    return run(sys.executable, *command, **kwargs)
+def python(*command, check=True, **env):
+    """Run a script in a process of its own, which has torch and MMCV imported already."""
+    if env:  # may have to be there before the imports
+        return run(sys.executable, *command, check=check, **env)
+    arguments = [str(part) for part in command]
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = (str(Path(folder, name)) for name in ('out', 'err'))
+        server = forkserver()
+        server.stdin.write(json.dumps(dict(arguments=arguments, out=out, err=err)) + '\n')
+        server.stdin.flush()
+        status = json.loads(server.stdout.readline())
+        texts = [Path(path).read_text() for path in (out, err)]
+    done = subprocess.CompletedProcess(arguments, status, *texts)
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@functools.cache
+def forkserver():
+    return subprocess.Popen(
+        [sys.executable, Path(__file__).with_name('forkserver.py')],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 def output(done):

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import logging
 import pickle
 import re
@@ -154,25 +155,36 @@ def find_state_dict(
 
 
 def write_weights(
-    weights: Mapping[str, Tensor], folder: str | Path, name: str, suffix: str = '.pth'
+    weights: Mapping[str, Tensor],
+    folder: str | Path,
+    name: str,
+    suffix: str = '.pth',
+    dataset_meta: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write weights alone into a file whose name ends with its hash.
+    """Write weights into a file whose name ends with its hash.
 
     Args:
         weights (Mapping[str, Tensor]): Weights by name.
         folder (str | Path): Folder for the file, created if it does not exist.
         name (str): Name of the file without the hash.
         suffix (str): ``'.pth'``, which holds them under ``'state_dict'``, or ``'.safetensors'``.
+        dataset_meta (Mapping[str, Any], optional): Plain data about the data set, such as classes,
+            stored where the inference functions of mmseg, mmdet and mmpretrain look for them.
+            Defaults to None: nothing is stored.
 
     Returns:
         Path: The file, ``NAME-<first eight digits of its SHA-256><suffix>``.
     """
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}
     if suffix == '.safetensors':
-        content = safetensors.torch.save(plain)
+        texts = {'dataset_meta': json.dumps(dict(dataset_meta))} if dataset_meta else None
+        content = safetensors.torch.save(plain, texts)
     else:
+        stored: dict[str, Any] = {'state_dict': plain}
+        if dataset_meta is not None:  # mmseg needs meta even where it is empty
+            stored['meta'] = {'dataset_meta': dict(dataset_meta)} if dataset_meta else {}
         buffer = io.BytesIO()
-        torch.save({'state_dict': plain}, buffer)
+        torch.save(stored, buffer)
         content = buffer.getvalue()
     path = Path(folder) / f'{name}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}'
     with atomic_write(path) as file:

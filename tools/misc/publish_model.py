@@ -1,11 +1,13 @@
 """Make a file for others from a checkpoint of a training.
 
-Weights only: no state of the optimiser, no config, no log, no paths. The name ends with the first
-eight digits of the file's SHA-256, which mmfreq and torch.hub compare when they load it.
+Weights, and the classes and colours of the data set: no state of the optimiser, no config, no log,
+no paths. The name ends with the first eight digits of the file's SHA-256, which mmfreq and
+torch.hub compare when they load it.
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint, write_weights
@@ -30,18 +32,36 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def classes_of(checkpoint: Any) -> dict[str, Any]:
+    """Classes and palette that a checkpoint names, as plain data; other entries are left out."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    dataset = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    found: dict[str, Any] = {}
+    for key, value in (dataset if isinstance(dataset, dict) else {}).items():
+        if str(key).lower() == 'classes' and isinstance(value, (list, tuple)):
+            found['classes'] = tuple(map(str, value))
+        elif str(key).lower() == 'palette' and isinstance(value, (list, tuple)):
+            found['palette'] = [tuple(map(int, colour)) for colour in value]
+    return found
+
+
 def main() -> None:
     """Run the command."""
     args = parse_args()
     with errors_as_messages():
-        weights = find_weights(read_checkpoint(args.checkpoint), args.checkpoint)
+        checkpoint = read_checkpoint(args.checkpoint)
+        weights = find_weights(checkpoint, args.checkpoint)
+        dataset = classes_of(checkpoint)
         path = write_weights(
             weights,
             args.out_dir,
             args.name or Path(args.checkpoint).stem,
             '.safetensors' if args.safetensors else '.pth',
+            dataset_meta=dataset,
         )
     print(f'{len(weights)} tensors written to {path}\nSHA-256: {sha256(path)}')
+    named = dataset.get('classes')
+    print(f'classes: {", ".join(named)}' if named else 'the checkpoint names no classes')
 
 
 if __name__ == '__main__':

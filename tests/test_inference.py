@@ -1,0 +1,168 @@
+"""mmseg's, mmdet's and mmpretrain's own inference with shipped configs and published files."""
+
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
+from process import here
+
+from mmfreq.registry import MODELS
+
+SEGMENTORS = [
+    'upernet_gfnet_h_ti_ade20k',
+    'fpn_gfnet_h_ti_ade20k',
+    'fpn_dfformer_s18_ade20k',
+    'deeplabv3_affnet_et_ade20k',
+]
+DETECTORS = [
+    'retinanet_affnet_et_coco',
+    'mask_rcnn_affnet_et_coco',
+    'ssdlite_affnet_et_coco',
+    'faster_rcnn_fdconv_r50_coco',
+    'mask_rcnn_fdconv_r50_coco',
+]
+OWN = dict(classes=('wall crack', 'rust', 'paint'), palette=[(9, 9, 9), (200, 0, 0), (0, 0, 200)])
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(scope='module')
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp('image') / 'photo.jpg'
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
+    cv2.imwrite(str(path), cv2.resize(pixels, (128, 96)))
+    return str(path)
+
+
+def write_config(name, folder, own=False):
+    """A shipped config as it is, or for a data set of three classes."""
+    cfg = Config.fromfile(f'configs/{name}.py')
+    if own:
+        cfg.model.backbone.img_size = 64
+        if cfg.default_scope == 'mmseg':
+            cfg.model.decode_head.num_classes = cfg.model.auxiliary_head.num_classes = 3
+        else:
+            cfg.model.bbox_head.num_classes = 3
+    cfg.dump(folder / f'{name}.py')
+    return folder / f'{name}.py'
+
+
+def published(path, folder, meta):
+    """A file as publish_model.py makes it of a checkpoint of a training."""
+    cfg = Config.fromfile(path)
+    settings = cfg.model.copy()
+    settings.backbone.init_cfg = None
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = revert_sync_batchnorm(MODELS.build(settings))
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(meta, iter=1)), folder / 'iter_1.pth')
+    here('tools/misc/publish_model.py', folder / 'iter_1.pth', folder, '--name', 'published')
+    (found,) = folder.glob('published-*.pth')
+    return str(found)
+
+
+@pytest.mark.parametrize('name', SEGMENTORS)
+def test_segmentors(name, image, tmp_path):
+    from mmseg.apis import MMSegInferencer, inference_model, init_model
+
+    path = write_config(name, tmp_path)
+    weights = published(path, tmp_path, {})
+    found = inference_model(init_model(f'configs/{name}.py', weights, device='cpu'), image)
+    labels = found.pred_sem_seg.data
+    assert labels.shape == (1, 96, 128)
+    inferencer = MMSegInferencer(f'configs/{name}.py', weights, device='cpu')
+    again = inferencer(image, out_dir=str(tmp_path / 'out'))['predictions']
+    # The function reads test_pipeline, the inferencer the pipeline of the test's data set.
+    np.testing.assert_array_equal(again, labels[0].numpy())
+    assert cv2.imread(str(tmp_path / 'out/vis/photo.jpg')).shape == (96, 128, 3)
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_detectors(name, image, tmp_path):
+    from mmdet.apis import DetInferencer, inference_detector, init_detector
+
+    path = write_config(name, tmp_path)
+    weights = published(path, tmp_path, {})
+    found = inference_detector(init_detector(path, weights, device='cpu'), image).pred_instances
+    inferencer = DetInferencer(str(path), weights, device='cpu', show_progress=False)
+    again = inferencer(image, out_dir=str(tmp_path / 'out'))['predictions'][0]
+    np.testing.assert_allclose(again['scores'], found.scores.numpy(), rtol=1e-5)
+    assert (tmp_path / 'out/vis/photo.jpg').is_file()
+
+
+def classifier(folder):
+    """A classifier with a backbone of mmfreq, as a user of mmpretrain writes it."""
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='ResizeEdge', scale=64, edge='short'),
+        dict(type='CenterCrop', crop_size=64),
+        dict(type='PackInputs'),
+    ]
+    cfg = Config(
+        dict(
+            default_scope='mmpretrain',
+            model=dict(
+                type='ImageClassifier',
+                backbone=dict(type='mmfreq.GFNet', arch='h-ti', img_size=64, out_indices=3),
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(type='LinearClsHead', num_classes=3, in_channels=512, topk=(1,)),
+                data_preprocessor=dict(mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True),
+            ),
+            test_dataloader=dict(
+                batch_size=1, dataset=dict(type='CustomDataset', pipeline=pipeline)
+            ),
+        )
+    )
+    cfg.dump(folder / 'classifier.py')
+    return folder / 'classifier.py'
+
+
+def test_own_classes_are_named(image, tmp_path):
+    """Of a file for others, by all of the libraries' functions."""
+    from mmdet.apis import DetInferencer, init_detector
+    from mmpretrain import ImageClassificationInferencer, get_model, inference_model
+    from mmseg.apis import MMSegInferencer, init_model
+
+    folders = [tmp_path / name for name in ('mmseg', 'mmdet', 'mmpretrain')]
+    for folder in folders:
+        folder.mkdir()
+    paths = [
+        write_config('upernet_gfnet_h_ti_ade20k', folders[0], own=True),
+        write_config('retinanet_gfnet_h_ti_coco', folders[1], own=True),
+        classifier(folders[2]),
+    ]
+    # As MMEngine stores it: with more than plain data, and keys that nobody needs.
+    meta = dict(dataset_meta=dict(OWN, label_map=None, reduce_zero_label=False))
+    files = [published(*pair, meta) for pair in zip(paths, folders, strict=True)]
+    for file in files:
+        content = torch.load(file, weights_only=True)
+        assert content['meta'] == dict(dataset_meta=OWN)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='.*class names are not saved.*')
+        segmentor = init_model(str(paths[0]), files[0], device='cpu')
+        detector = init_detector(str(paths[1]), files[1], device='cpu')
+        models = [
+            segmentor,
+            detector,
+            MMSegInferencer(str(paths[0]), files[0], device='cpu').model,
+            DetInferencer(str(paths[1]), files[1], device='cpu').model,
+        ]
+    for model in models:
+        assert tuple(model.dataset_meta['classes']) == OWN['classes']
+    named = inference_model(get_model(str(paths[2]), files[2], device='cpu'), image)
+    assert named['pred_class'] in OWN['classes']
+    inferencer = ImageClassificationInferencer(str(paths[2]), files[2], device='cpu')
+    assert inferencer(image)[0]['pred_class'] in OWN['classes']
+
+
+def test_a_file_without_classes_is_published_as_such(tmp_path):
+    torch.save(dict(state_dict={'weight': torch.ones(1)}), tmp_path / 'a.pth')
+    assert 'names no classes' in here('tools/misc/publish_model.py', tmp_path / 'a.pth', tmp_path)

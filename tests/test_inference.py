@@ -39,7 +39,7 @@ def scope():
 def image(tmp_path_factory):
     path = tmp_path_factory.mktemp('image') / 'photo.jpg'
     pixels = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
-    cv2.imwrite(str(path), cv2.resize(pixels, (128, 96)))
+    cv2.imwrite(str(path), cv2.resize(pixels, (96, 96)))  # square: one window of a crop's size
     return str(path)
 
 
@@ -77,12 +77,12 @@ def test_segmentors(name, image, tmp_path):
     weights = published(path, tmp_path, {})
     found = inference_model(init_model(f'configs/{name}.py', weights, device='cpu'), image)
     labels = found.pred_sem_seg.data
-    assert labels.shape == (1, 96, 128)
+    assert labels.shape == (1, 96, 96)
     inferencer = MMSegInferencer(f'configs/{name}.py', weights, device='cpu')
     again = inferencer(image, out_dir=str(tmp_path / 'out'))['predictions']
     # The function reads test_pipeline, the inferencer the pipeline of the test's data set.
     np.testing.assert_array_equal(again, labels[0].numpy())
-    assert cv2.imread(str(tmp_path / 'out/vis/photo.jpg')).shape == (96, 128, 3)
+    assert cv2.imread(str(tmp_path / 'out/vis/photo.jpg')).shape == (96, 96, 3)
 
 
 @pytest.mark.parametrize('name', DETECTORS)
@@ -128,7 +128,7 @@ def classifier(folder):
 def test_own_classes_are_named(image, tmp_path):
     """Of a file for others, by all of the libraries' functions."""
     from mmdet.apis import DetInferencer, init_detector
-    from mmpretrain import ImageClassificationInferencer, get_model, inference_model
+    from mmpretrain import ImageClassificationInferencer, get_model
     from mmseg.apis import MMSegInferencer, init_model
 
     folders = [tmp_path / name for name in ('mmseg', 'mmdet', 'mmpretrain')]
@@ -157,10 +157,9 @@ def test_own_classes_are_named(image, tmp_path):
         ]
     for model in models:
         assert tuple(model.dataset_meta['classes']) == OWN['classes']
-    named = inference_model(get_model(str(paths[2]), files[2], device='cpu'), image)
-    assert named['pred_class'] in OWN['classes']
-    inferencer = ImageClassificationInferencer(str(paths[2]), files[2], device='cpu')
-    assert inferencer(image)[0]['pred_class'] in OWN['classes']
+    for model in (get_model(str(paths[2]), files[2], device='cpu'), str(paths[2])):
+        inferencer = ImageClassificationInferencer(model, pretrained=files[2], device='cpu')
+        assert inferencer(image)[0]['pred_class'] in OWN['classes']
 
 
 def test_a_file_without_classes_is_published_as_such(tmp_path):

@@ -3,6 +3,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
 
+from mmfreq.engine.layer_decay import check_paramwise
 from mmfreq.models import GFNet
 
 
@@ -57,3 +58,75 @@ def test_learning_rates(scope):
 def test_backbone_without_depths(scope):
     with pytest.raises(TypeError, match='Linear of Model has none'):
         groups(Model(nn.Linear(2, 2)))
+
+
+ARCH = dict(patch_size=4, embed_dims=(4, 8), depths=(1, 2), layer_scale_init=0.1)
+
+
+def test_every_option_of_mmengine_multiplies_with_the_decay(scope):
+    model = Model(GFNet(arch=ARCH, img_size=32))
+    model.depthwise = nn.Conv2d(4, 4, 3, groups=4)
+    found = groups(
+        model,
+        bias_lr_mult=3.0,
+        norm_decay_mult=0.5,
+        dwconv_decay_mult=0.25,
+        custom_keys={
+            'head': dict(lr_mult=10.0, decay_mult=0.0),
+            'stages.0': dict(lr_mult=0.0),
+            'stages.1.blocks.1.mlp': dict(lr_mult=2.0),
+        },
+    )
+    expected = {  # learning rate and weight decay
+        'head.weight': (10.0, 0.0),
+        'head.bias': (10.0, 0.0),
+        'backbone.stages.0.blocks.0.mlp.fc1.weight': (0.0, 0.1),
+        'backbone.stages.1.blocks.1.mlp.fc1.weight': (2 * 0.5, 0.1),
+        'backbone.stages.1.blocks.0.mlp.fc1.weight': (0.25, 0.1),
+        'backbone.stages.1.blocks.0.mlp.fc1.bias': (3 * 0.25, 0.1),
+        'backbone.stages.1.blocks.0.norm1.weight': (0.25, 0.05),
+        'depthwise.weight': (1.0, 0.025),
+        'backbone.patch_embed.proj.bias': (3 * 0.5**4, 0.1),
+    }
+    for name, values in expected.items():
+        group = found[name]
+        assert (group['lr'], group['weight_decay']) == pytest.approx(values), name
+
+
+def test_a_frozen_backbone_does_not_move(scope):
+    model = Model(GFNet(arch=ARCH, img_size=32))
+    cfg = dict(
+        optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1),
+        constructor='mmfreq.LayerDecayOptimWrapperConstructor',
+        paramwise_cfg=dict(layer_decay_rate=0.5, custom_keys={'backbone': dict(lr_mult=0.0)}),
+    )
+    optimizer = build_optim_wrapper(model, cfg)
+    before = {name: param.clone() for name, param in model.named_parameters()}
+    optimizer.update_params(sum(param.square().sum() for param in model.parameters()))
+    moved = {n.split('.')[0] for n, p in model.named_parameters() if not p.equal(before[n])}
+    assert moved == {'head'}
+
+
+def test_shared_parameters_and_backbones_inside_of_wrappers(scope):
+    inner = Model(GFNet(arch=ARCH, img_size=32))
+    inner.tied = inner.head
+    wrapper = nn.Module()
+    wrapper.student = inner
+    found = groups(wrapper, bypass_duplicate=True)
+    assert found['student.backbone.patch_embed.proj.weight']['lr'] == 0.5**4
+    assert found['student.head.weight']['lr'] == 1.0
+
+
+@pytest.mark.parametrize(
+    'constructor', ['mmfreq.LayerDecayOptimWrapperConstructor', 'DefaultOptimWrapperConstructor']
+)
+def test_unknown_options_are_refused_by_name(scope, constructor):
+    model = Model(GFNet(arch=ARCH, img_size=32))
+    cfg = dict(
+        optimizer=dict(type='SGD', lr=1.0),
+        constructor=constructor,
+        paramwise_cfg=dict(bias_lr_mul=2.0),
+    )
+    with pytest.raises(ValueError, match=r'paramwise_cfg\.bias_lr_mul.*did you mean bias_lr_mult'):
+        check_paramwise(cfg, model)
+        build_optim_wrapper(model, cfg)

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-from mmfreq.engine.config_tree import dicts_in, type_name
+from mmfreq.engine.config_tree import dicts_in
 from mmfreq.utils.names import nearest
 
 __all__ = ['check_keys', 'explain', 'merge_options', 'require_keys']
@@ -156,7 +156,7 @@ def _reason(error: BaseException, frame: FrameType, node: dict) -> str:
     missing = re.search(r'is not in the [\w:]+(?: [\w ]+)? registry', text)
     registry = frame.f_locals.get('registry')
     if missing and isinstance(registry, Registry):
-        return f'there is no {node.get("type")!r}{nearest(type_name(node), _known(registry))}'
+        return f'there is no {node.get("type")!r}{nearest(str(node.get("type")), _known(registry))}'
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f'{Path(where.filename).name}, line {where.lineno}'
     if isinstance(error, (ValueError, OSError)):

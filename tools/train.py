@@ -58,8 +58,8 @@ def prepare(args: argparse.Namespace) -> Runner:
     prepare_distributed(cfg, args.launcher)
     source = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto'))
     going_on = bool(source) and resume(cfg, source)
-    if args.pretrained and not going_on:
-        pretrained.set_pretrained(cfg, args.pretrained)
+    if args.pretrained:  # a resumed run has its weights from its own checkpoint
+        pretrained.set_pretrained(cfg, 'none' if going_on else args.pretrained)
     started = going_on or pretrained.check_pretrained(cfg) or cfg.get('load_from')
     if args.amp:
         run_configs.enable_amp(cfg)

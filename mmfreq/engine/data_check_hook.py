@@ -20,7 +20,7 @@ from mmfreq.utils.errors import ConfigError
 __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 
 # Heads that count something else than the classes of the data set.
-OTHER_HEADS = ('RPN', 'Fusion', 'FusedSemantic', 'GroundingDINO')
+OTHER_HEADS = ('RPN', 'Fusion', 'FusedSemantic', 'GroundingDINO', 'STDC', 'Depth', 'ReID')
 
 
 @HOOKS.register_module()

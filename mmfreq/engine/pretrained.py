@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -139,15 +140,9 @@ def check_loaded(model: nn.Module) -> None:
         for entry in given if isinstance(given, (list, tuple)) else [given]:
             if not is_pretrained(entry) or hasattr(module, 'adapt_checkpoint'):
                 continue
-            source, prefix = entry['checkpoint'], entry.get('prefix') or ''
+            source = entry['checkpoint']
             tensors = find_weights(read_checkpoint(source), source)
-            start = f'{prefix.rstrip(".")}.' if prefix else ''
-            own = module.state_dict()
-            if not any(
-                key.startswith(start) and own[key[len(start) :]].shape == tensor.shape
-                for key, tensor in tensors.items()
-                if key[len(start) :] in own
-            ):
+            if not _has_any(module, tensors):
                 begins = sorted({key.split('.')[0] for key in tensors})
                 raise CheckpointError(
                     f'checkpoint {source} has no tensor of {name or "the model"} '
@@ -155,6 +150,19 @@ def check_loaded(model: nn.Module) -> None:
                     f'with {enumerate_names(begins)}: set prefix in init_cfg beside checkpoint, or '
                     'use another file'
                 )
+
+
+def _has_any(module: nn.Module, tensors: dict[str, Tensor]) -> bool:
+    """Whether a module has weights of a file; by value, as some networks rename what they load."""
+    by_shape: dict[torch.Size, list[Tensor]] = {}
+    for tensor in tensors.values():
+        by_shape.setdefault(tensor.shape, []).append(tensor)
+    return any(
+        torch.equal(param.detach().cpu(), tensor.to(param.dtype))
+        for param in module.parameters()
+        if param.ndim > 1  # those of norms are ones and zeros in any file
+        for tensor in by_shape.get(param.shape, [])
+    )
 
 
 def check_fit(model: nn.Module, checkpoint: Any, source: str) -> None:

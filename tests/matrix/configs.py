@@ -58,10 +58,11 @@ def write_small(name, folder):
 
 def shrink(cfg):
     for _, node in dicts_in(cfg._cfg_dict):
-        for key, small in (('scale', (96, 64)), ('crop_size', (64, 64)), ('stride', (64, 64))):
-            if isinstance(node.get(key), (tuple, list)) and key != 'stride':
-                node[key] = small
-            elif isinstance(node.get(key), int) and key != 'stride':
+        for key, small in (('scale', (96, 64)), ('crop_size', (64, 64))):
+            given = node.get(key)
+            if isinstance(given, (tuple, list)):
+                node[key] = [small, small] if isinstance(given[0], (tuple, list)) else small
+            elif isinstance(given, int):
                 node[key] = small[1]
         if node.get('mode') == 'slide':
             node['stride'] = (64, 64)
@@ -104,13 +105,13 @@ def add_users_keys(cfg):
     """What people add to a config: EMA, an initialisation, learning rates, a wrapped data set."""
     cfg.custom_hooks = [dict(type='EMAHook')]
     normal = dict(type='TruncNormal', layer='Linear', std=1e-4)
+    if cfg.model.get('pretrained'):  # mmseg's older way, which excludes init_cfg
+        cfg.model.pretrained = None
     given = cfg.model.backbone.get('init_cfg') or []
     cfg.model.backbone.init_cfg = [normal, *(given if isinstance(given, list) else [given])]
-    cfg.optim_wrapper.setdefault('paramwise_cfg', {})
-    if cfg.optim_wrapper.paramwise_cfg is None:
-        cfg.optim_wrapper.paramwise_cfg = {}
-    keys = cfg.optim_wrapper.paramwise_cfg.setdefault('custom_keys', {})
-    keys['backbone'] = dict(lr_mult=0.0)
+    options = cfg.optim_wrapper.get('paramwise_cfg') or {}
+    keys = {**options.get('custom_keys', {}), 'backbone': dict(lr_mult=0.0)}
+    cfg.optim_wrapper.paramwise_cfg = {**options, 'custom_keys': keys}
     cfg.train_dataloader.dataset = dict(
         type='RepeatDataset', times=1, dataset=cfg.train_dataloader.dataset
     )

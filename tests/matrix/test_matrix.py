@@ -1,6 +1,7 @@
 """Every option of the tools on configs of every library: the result, or one error with the key."""
 
 import re
+from statistics import median
 
 import cv2
 import pytest
@@ -111,9 +112,9 @@ def test_train_with_pretrained(case, cell):
     moved = {
         name: distance(found[name].float(), tensor)
         for name, tensor in expected.items()
-        if tensor.ndim >= 2 and name in found
+        if tensor.ndim >= 2 and tensor.is_floating_point() and name in found
     }
-    assert len(moved) > 10 and max(moved.values()) < 0.7  # other random ones: 1.4
+    assert len(moved) > 10 and median(moved.values()) < 0.5  # 1.4 from other random ones
     if case.name.endswith('+'):  # lr_mult=0
         assert max(moved.values()) < 1e-6
     assert not re.search('starts from scratch', log)
@@ -162,7 +163,7 @@ def test_train_auto_scale_lr(case, cell):
             *('tools/train.py', case.path, *case.root, '--work-dir', case.folder / 'scaled'),
             *options,
         )
-        assert 'LR has been automatically scaled' in output(done)
+        assert 'LR is set based on batch size of 64' in output(done)
         cell('result')
     else:
         refused(case.train(*options, check=False), r'auto_scale_lr\.base_batch_size')
@@ -192,7 +193,10 @@ def test_train_without_pretrained_offline(case, cell):
         ('train_dataloder.batch_size=4', 'did you mean train_dataloader'),
         ('train_cfg.max_iter=2', r'train_cfg.*no argument .max_iter.; did you mean.* max_iters'),
         ('optim_wrapper.optimizer.lrr=1', r'optim_wrapper.*lrr.*did you mean.* lr'),
-        ('model.bakbone.depth=18', r'model.*no argument .bakbone.; did you mean.* backbone'),
+        (
+            'model.bakbone.depth=18',
+            r'model.*no argument .bakbone.; (did you mean|there are).* (backbone|detector)',
+        ),
         ('train_pipeline.0.type=X', 'train_pipeline is a variable of the config file'),
         ('auto_scale_lr.enabel=True', 'enabel.*did you mean enable'),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from mmfreq.models.modulation import BandModulation, GlobalAttention, LocalAttention
@@ -19,7 +20,7 @@ from mmfreq.ops.kernel_spectrum import (
 )
 from mmfreq.registry import MODELS
 
-__all__ = ['FDConv']
+__all__ = ['FDConv', 'build_fdconv']
 
 # Options of the original that it ignores itself.
 IGNORED_OPTIONS = ('use_fdconv_if_stride_in', 'att_grid', 'fs_feat', 'global_selection')
@@ -47,11 +48,10 @@ FIXED_BAND_OPTIONS: dict[str, Any] = dict(
 )
 
 
-@MODELS.register_module()
-class FDConv(nn.Conv2d):
+class FDConv(nn.Module):
     """Convolution whose kernel is composed in the frequency domain, anew for every image.
 
-    In place of a convolution, ``conv_cfg=dict(type='mmfreq.FDConv')``. Three parts:
+    Three parts:
 
     * *Fourier disjoint weight*: the spectrum of the weights in groups of coefficients by frequency;
       an attention over groups weighs them for each image.
@@ -62,21 +62,28 @@ class FDConv(nn.Conv2d):
 
     All attentions start at one, whatever a network's initialiser does: a layer that takes over the
     weights of a convolution computes the same until it is trained. Any number of channels, an odd
-    width, any number of groups and a single image in training are fine. Thin layers and other
-    kernel sizes stay plain convolutions, as in the original
-    (Linwei-Chen/FDConv, ``FDConv_detection/mmdet_custom/FDConv.py``), whose checkpoints and those
-    with plain weights are taken by ``load_state_dict``; its config options are accepted, those that
-    no released model uses with their usual value only.
+    width, any number of groups and a single image in training are fine. ``load_state_dict`` takes
+    plain weights and those of the original
+    (Linwei-Chen/FDConv, ``FDConv_detection/mmdet_custom/FDConv.py``), whose config options are
+    accepted, those that no released model uses with their usual value only.
+
+    Networks build it by ``conv_cfg=dict(type='mmfreq.FDConv')``, see :func:`build_fdconv`. It is no
+    ``nn.Conv2d`` and has no ``weight``, so that nothing treats it as one. MMCV's ``fuse_conv_bn``
+    leaves it and its norm alone, but takes the norm for that of an ``nn.Conv2d`` directly before it
+    in the same module if that has none, as with every layer that it does not know.
 
     Args:
         in_channels (int): Number of input channels ``I``.
         out_channels (int): Number of output channels ``O``.
-        kernel_size (int | tuple[int, int]): Side of the kernel.
+        kernel_size (int | tuple[int, ...]): Side of the kernel, which is square.
+        stride (int | tuple[int, ...]): As in ``nn.Conv2d``, as are the next ones. Defaults to 1.
+        padding (int | tuple[int, ...] | str): Defaults to 0.
+        dilation (int | tuple[int, ...]): Defaults to 1.
+        groups (int): 1, as there are only dense ones. Defaults to 1.
+        bias (bool): Whether it has a bias, which starts at zero. Defaults to True.
+        padding_mode (str): Defaults to ``'zeros'``.
         kernel_num (int, optional): Number of groups of coefficients; released models have 64. None
             for half of ``out_channels``, and its square root as ``kernel_temp``. Defaults to 4.
-        use_fdconv_if_c_gt (int): Plain convolution unless both numbers of channels are larger.
-            Defaults to 16.
-        use_fdconv_if_k_in (Sequence[int]): Sides of kernels that are dynamic. Defaults to (1, 3).
         use_fbm_if_k_in (Sequence[int]): Sides of kernels with band modulation. Defaults to (3,).
         use_ksm_local (bool): Whether the attention over channels and positions together exists.
             Defaults to True.
@@ -93,24 +100,30 @@ class FDConv(nn.Conv2d):
             correct, or ``'float32'``, faithful to the original, see
             :func:`mmfreq.ops.kernel_spectrum.frequency_groups`. Defaults to None: chosen and stored
             as ``band_masks`` is.
-        **kwargs: ``stride``, ``padding``, ``dilation``, ``bias`` as in ``nn.Conv2d``, and options
-            of the original.
+        **kwargs: Other options of the original.
 
     Raises:
-        ValueError: If the convolution is grouped, or an option has an unsupported value.
+        ValueError: If the convolution is grouped or not square, or an option has an unsupported
+            value.
     """
 
     group_map: Tensor
+    bias: nn.Parameter | None
+    extra_repr = nn.Conv2d.extra_repr
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int | tuple[int, ...],
-        *args: Any,
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] | str = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = 'zeros',
+        *,
         kernel_num: int | None = 4,
-        use_fdconv_if_c_gt: int = 16,
-        use_fdconv_if_k_in: Sequence[int] = (1, 3),
         use_fbm_if_k_in: Sequence[int] = (3,),
         use_ksm_local: bool = True,
         kernel_temp: float = 1.0,
@@ -124,42 +137,43 @@ class FDConv(nn.Conv2d):
         factors = tuple(bands.pop('k_list', (2, 4, 8)))
         _refuse_unusual(kwargs, FIXED_OPTIONS)
         _refuse_unusual(bands, FIXED_BAND_OPTIONS)
-        if bands:
-            raise ValueError(f'fbm_cfg of FDConv has unknown options: {", ".join(bands)}')
+        for what, unknown in (('FDConv', kwargs), ('fbm_cfg of FDConv', bands)):
+            if unknown:
+                raise ValueError(f'{what} has unknown options: {", ".join(unknown)}')
         for name, choice, known in (
             ('band_masks', band_masks, BAND_MASKS),
             ('group_order', group_order, GROUP_ORDERS),
         ):
             if choice is not None and choice not in known:
                 raise ValueError(f'{name} must be one of {known}, got {choice!r}')
-        super().__init__(in_channels, out_channels, kernel_size, *args, **kwargs)  # type: ignore[arg-type]
-        if self.groups != 1:
+        height, side = to_2tuple(kernel_size)
+        if groups != 1 or height != side:
             raise ValueError(
-                f'FDConv replaces dense convolutions only, got groups={self.groups}; '
-                'keep grouped and depthwise convolutions plain'
+                f'FDConv is dense and square, got groups={groups}, kernel_size={kernel_size}; '
+                "conv_cfg=dict(type='mmfreq.FDConv') of a network leaves others plain"
             )
-        side = self.kernel_size[0]
-        self.is_dynamic = (
-            min(in_channels, out_channels) > use_fdconv_if_c_gt
-            and self.kernel_size == (side, side)
-            and side in use_fdconv_if_k_in
-        )
-        if not self.is_dynamic:
-            return
-        self.backend = 'auto'
-        if self.padding_mode != 'zeros':
-            raise ValueError(f'FDConv pads with zeros only, got padding_mode={self.padding_mode!r}')
         if kernel_num is None:
             kernel_num = out_channels // 2
             kernel_temp = math.sqrt(kernel_num)
-        size = (out_channels * side, in_channels * side)
-        if not 1 <= kernel_num <= size[0] * (size[1] // 2 + 1):
+        coefficients = out_channels * side * (in_channels * side // 2 + 1)
+        if not 1 <= kernel_num <= coefficients:
             raise ValueError(
-                f'kernel_num must be between 1 and the number of coefficients, got {kernel_num}'
+                f'kernel_num must be between 1 and {coefficients}, the number of coefficients of '
+                f'{out_channels} filters, got {kernel_num}'
             )
+        super().__init__()
+        arguments = (in_channels, out_channels, side, stride, padding, dilation)
+        conv = nn.Conv2d(*arguments, bias=False, padding_mode=padding_mode)  # type: ignore[arg-type]
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
+        self.padding, self.padding_mode = conv.padding, padding_mode
+        self.edges = conv._reversed_padding_repeated_twice
+        self.groups, self.transposed, self.output_padding = 1, False, (0, 0)
         self.kernel_shape = (out_channels, in_channels, side, side)
-        self.spectrum = nn.Parameter(self.to_spectrum(self.weight.detach()))
-        self.register_parameter('weight', None)
+        self.backend = 'auto'
+        self.spectrum = nn.Parameter(self.to_spectrum(conv.weight.detach()))
+        # Initialisers that set biases to zero look for nn.Conv2d.
+        self.register_parameter('bias', nn.Parameter(torch.zeros(out_channels)) if bias else None)
         self.kernel_num = kernel_num
         self.group_order = group_order
         self.register_buffer('group_map', self._groups(group_order or 'exact'))
@@ -171,18 +185,19 @@ class FDConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve features ``(B, I, H, W)``, each sample with a kernel of its own."""
-        if not self.is_dynamic:
-            return super().forward(x)
         kernels = self.kernels(x)
         if self.bands is not None:
             x = self.bands(x)
+        padding = self.padding
+        if self.padding_mode != 'zeros':
+            x, padding = F.pad(x, self.edges, self.padding_mode), (0, 0)
         batch = len(x)
         y = F.conv2d(
             x.reshape(1, -1, *x.shape[2:]),
             kernels.flatten(0, 1).to(x.dtype),
             None,
             self.stride,
-            self.padding,
+            padding,
             self.dilation,
             groups=batch,
         )
@@ -227,8 +242,6 @@ class FDConv(nn.Conv2d):
         Raises:
             ValueError: If a stored group map names groups that this layer does not have.
         """
-        if not self.is_dynamic:
-            return
         plain = state_dict.pop(f'{prefix}weight', None)
         if plain is not None:
             state_dict[f'{prefix}spectrum'] = self.to_spectrum(plain) if plain.ndim == 4 else plain
@@ -257,7 +270,15 @@ class FDConv(nn.Conv2d):
     @property
     def _unit(self) -> int:
         # The original stores the spectrum divided by this, which sets its learning rate.
-        return min(self.in_channels, self.out_channels) // 2
+        return max(min(self.in_channels, self.out_channels) // 2, 1)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'weight':
+            raise AttributeError(
+                'FDConv composes a kernel for every image and has no weight; set conv_cfg=None '
+                'where the weight of a layer is fused, normalised or re-parameterised'
+            )
+        return super().__getattr__(name)
 
     def _groups(self, order: str) -> Tensor:
         out_channels, in_channels, height, width = self.kernel_shape
@@ -277,6 +298,60 @@ class FDConv(nn.Conv2d):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         self.adapt_state_dict(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+@MODELS.register_module(name='FDConv')
+def build_fdconv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] | str = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    bias: bool = True,
+    padding_mode: str = 'zeros',
+    *,
+    use_fdconv_if_c_gt: int = 16,
+    use_fdconv_if_k_in: Sequence[int] = (1, 3),
+    **kwargs: Any,
+) -> nn.Conv2d | FDConv:
+    """Build a convolution of a network with ``conv_cfg=dict(type='mmfreq.FDConv')``.
+
+    Thin layers and other kernel sizes stay plain, as in the original, and so do grouped ones.
+
+    Args:
+        in_channels (int): As in ``nn.Conv2d``, as are the next ones.
+        out_channels (int): Number of output channels.
+        kernel_size (int | tuple[int, ...]): Size of the kernel.
+        stride (int | tuple[int, ...]): Defaults to 1.
+        padding (int | tuple[int, ...] | str): Defaults to 0.
+        dilation (int | tuple[int, ...]): Defaults to 1.
+        groups (int): Defaults to 1.
+        bias (bool): Defaults to True.
+        padding_mode (str): Defaults to ``'zeros'``.
+        use_fdconv_if_c_gt (int): Plain convolution unless both numbers of channels are larger.
+            Defaults to 16.
+        use_fdconv_if_k_in (Sequence[int]): Sides of kernels that are dynamic. Defaults to (1, 3).
+        **kwargs: Options of :class:`FDConv`.
+
+    Returns:
+        nn.Conv2d | FDConv: The layer.
+
+    Raises:
+        ValueError: See :class:`FDConv`.
+    """
+    height, width = to_2tuple(kernel_size)
+    is_dynamic = (
+        groups == 1
+        and min(in_channels, out_channels) > use_fdconv_if_c_gt
+        and height == width
+        and height in use_fdconv_if_k_in
+    )
+    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+    if is_dynamic:
+        return FDConv(*arguments, padding_mode, **kwargs)
+    return nn.Conv2d(*arguments, padding_mode)  # type: ignore[arg-type]
 
 
 def _refuse_unusual(options: dict[str, Any], fixed: dict[str, Any]) -> None:

@@ -2,15 +2,19 @@
 
 import json
 import os
+import pickle
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_conv_layer
-from mmengine.model import initialize
+from mmcv.cnn import ConvModule, build_conv_layer
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.model import ExponentialMovingAverage, initialize, revert_sync_batchnorm
 from mmpretrain.models.backbones import ResNet
+from mmpretrain.models.backbones.repvgg import RepVGGBlock
 from torch import nn
 
 from mmfreq.models import FDConv, FDResNet
@@ -28,7 +32,8 @@ class LayerCase:
         self.meta = json.loads(str(self.data['meta']))
         options = dict(self.meta['ctor'])
         in_channels, out_channels, side = options.pop('a')
-        self.layer = FDConv(in_channels, out_channels, side, **options)
+        conv_cfg = dict(type='mmfreq.FDConv')
+        self.layer = build_conv_layer(conv_cfg, in_channels, out_channels, side, **options)
         weights = reference.state_dict(self.data)
         self.layer.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
         self.layer.to(dtype).eval()
@@ -48,7 +53,7 @@ def test_outputs_and_attentions(name, reference, dtype):
     with torch.no_grad():
         y = layer(case.x)
         assert reference.compare(data, {'out': y.numpy()}, f64=dtype == torch.float64)
-        if not layer.is_dynamic:
+        if isinstance(layer, nn.Conv2d):
             return
         pooled = case.x.mean((2, 3))
         names = ('channel', 'filter', 'spatial', 'kernel')
@@ -95,7 +100,7 @@ def test_gradients(name, reference):
 
 def test_own_groups_follow_exact_radii(name, reference):
     case = LayerCase(name, reference, torch.float32)
-    if not case.layer.is_dynamic:
+    if isinstance(case.layer, nn.Conv2d):
         pytest.skip('a plain convolution')
     out_channels, in_channels, side, _ = case.layer.kernel_shape
     kernel_num = case.layer.attention.kernel.bias.numel()
@@ -115,6 +120,7 @@ def converted(conv, **options):
         conv.padding,
         conv.dilation,
         bias=conv.bias is not None,
+        padding_mode=conv.padding_mode,
         **options,
     ).to(conv.weight.dtype)
     result = layer.load_state_dict(conv.state_dict(), strict=False)
@@ -137,11 +143,20 @@ def test_converted_weights_are_reproduced(channels, side, kernel_num, mode):
         torch.testing.assert_close(layer(x), conv(x), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize('padding_mode', ['zeros', 'reflect', 'replicate', 'circular'])
+@pytest.mark.parametrize('padding', ['same', 'valid', (2, 1)])
+def test_padding_is_that_of_a_convolution(padding, padding_mode):
+    conv = nn.Conv2d(17, 18, 3, padding=padding, dilation=2, padding_mode=padding_mode).double()
+    x = torch.randn(2, 17, 9, 8, dtype=torch.float64)
+    torch.testing.assert_close(converted(conv)(x), conv(x), rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize('init', ['Kaiming', 'Normal', 'Xavier', 'Constant'])
 @pytest.mark.parametrize('layers', [['Conv2d', 'Linear', 'Conv1d'], 'FDConv'])
 def test_initialisers_of_networks_do_not_disturb_it(init, layers):
     values = dict(Normal=dict(std=1.0), Constant=dict(val=1.0)).get(init, {})
-    conv = nn.Conv2d(32, 32, 3, padding=1, bias=False)
+    conv = nn.Conv2d(32, 32, 3, padding=1)
+    nn.init.zeros_(conv.bias)  # as initialisers do
     network = nn.Sequential(converted(conv))
     initialize(network, dict(type=init, layer=layers, **values))
     x = torch.randn(4, 32, 9, 9)
@@ -275,21 +290,88 @@ def test_per_sample_kernels_do_not_depend_on_the_batch():
         torch.testing.assert_close(expected[0] + layer.bias[:, None, None], together[i])
 
 
+@pytest.mark.parametrize('depth', [18, 50])
+def test_fusing_norms_changes_nothing(depth):
+    network = FDResNet(depth=depth).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1)
+            nn.init.normal_(module.bias, std=0.1)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        outs = network(x)
+        fused = fuse_conv_bn(deepcopy(network))
+        for out, reference in zip(fused(x), outs, strict=True):
+            assert (out - reference).norm() < 1e-5 * reference.norm()
+    kept, fused = (
+        sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (network, fused)
+    )
+    plain = sum(isinstance(m, nn.Conv2d) for m in network.modules())
+    assert kept - fused == plain
+
+
+def test_copies_and_synchronised_norms_compute_the_same():
+    layer = FDConv(20, 24, 3, padding=1).eval()
+    for param in layer.modulation_parameters():
+        nn.init.normal_(param, std=0.1)
+    x = torch.randn(2, 20, 8, 8)
+    expected = layer(x)
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(deepcopy(layer))
+    for copy in (
+        deepcopy(layer),
+        pickle.loads(pickle.dumps(layer)),
+        ExponentialMovingAverage(layer).module,
+        synchronised,
+        revert_sync_batchnorm(deepcopy(synchronised)),
+    ):
+        torch.testing.assert_close(copy(x), expected)
+
+
 def test_built_by_conv_cfg_in_other_libraries():
-    layer = build_conv_layer(dict(type='mmfreq.FDConv', kernel_num=8), 32, 32, 3, padding=1)
-    assert isinstance(layer, FDConv) and layer.is_dynamic
-    plain = build_conv_layer(dict(type='mmfreq.FDConv'), 3, 64, 7, stride=2, padding=3, bias=False)
-    assert not plain.is_dynamic and list(plain.state_dict()) == ['weight']
+    conv_cfg = dict(type='mmfreq.FDConv', kernel_num=8)
+    layer = build_conv_layer(conv_cfg, 32, 32, 3, padding=1)
+    assert isinstance(layer, FDConv) and layer.kernel_num == 8
+    assert not isinstance(layer, nn.Conv2d)
     fbm_cfg = dict(k_list=[2, 4, 8], act='sigmoid', fs_feat='feat', global_selection=False)
     released = dict(param_ratio=1, use_fdconv_if_stride_in=[1], fbm_cfg=fbm_cfg, temp=None)
-    assert FDConv(32, 32, 3, kernel_num=64, **released).is_dynamic
+    assert isinstance(build_conv_layer(conv_cfg | released, 32, 32, 3), FDConv)
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        dict(in_channels=3, out_channels=64, kernel_size=7, stride=2, padding=3, bias=False),
+        dict(in_channels=64, out_channels=16, kernel_size=1),
+        dict(in_channels=64, out_channels=64, kernel_size=(1, 3), padding=(0, 1)),
+        dict(in_channels=64, out_channels=64, kernel_size=5, padding='same'),
+        dict(in_channels=64, out_channels=64, kernel_size=3, groups=4, padding_mode='reflect'),
+        dict(in_channels=64, out_channels=64, kernel_size=3, groups=64),
+    ],
+)
+def test_other_convolutions_stay_plain(arguments):
+    layer = build_conv_layer(dict(type='mmfreq.FDConv', kernel_num=64), **arguments)
+    assert type(layer) is nn.Conv2d and str(layer) == str(nn.Conv2d(**arguments))
+
+
+def test_what_needs_a_weight_names_the_reason():
+    conv_cfg, norm_cfg = dict(type='mmfreq.FDConv'), dict(type='BN')
+    block = RepVGGBlock(32, 32, conv_cfg=conv_cfg)
+    with pytest.raises(AttributeError, match='has no weight; set conv_cfg=None'):
+        block.switch_to_deploy()
+    module = ConvModule(
+        32, 32, 3, conv_cfg=conv_cfg, norm_cfg=norm_cfg, efficient_conv_bn_eval=True
+    )
+    with pytest.raises(AttributeError, match='has no weight; set conv_cfg=None'):
+        module.eval()(torch.randn(1, 32, 8, 8))
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (dict(groups=2), 'dense convolutions only, got groups=2'),
-        (dict(groups=32), 'dense convolutions only, got groups=32'),
+        (dict(groups=2), 'dense and square, got groups=2'),
+        (dict(kernel_size=(1, 3)), r'dense and square, .* kernel_size=\(1, 3\)'),
+        (dict(kernal_num=2), 'FDConv has unknown options: kernal_num'),
         (dict(kernel_num=0), 'kernel_num'),
         (dict(kernel_num=100_000), 'kernel_num'),
         (dict(param_ratio=2), 'param_ratio=1 only'),
@@ -298,16 +380,11 @@ def test_built_by_conv_cfg_in_other_libraries():
         (dict(fbm_cfg=dict(bands=3)), 'unknown options: bands'),
         (dict(band_masks='bilinear'), 'band_masks'),
         (dict(group_order='float64'), 'group_order'),
-        (dict(padding_mode='reflect'), 'zeros only'),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        FDConv(32, 32, 3, **arguments)
-    if 'groups' in arguments:
-        with pytest.raises(ValueError, match=message):
-            conv_cfg = dict(type='mmfreq.FDConv')
-            build_conv_layer(conv_cfg, 32, 32, 3, groups=arguments['groups'])
+        FDConv(32, 32, **dict(kernel_size=3) | arguments)
 
 
 def test_wrong_depth_is_named():

@@ -165,7 +165,7 @@ class FDResNet(StagedBackbone):
         super()._freeze_stages()
         if self.train_frozen_modulation:
             for module in self.modules():
-                if isinstance(module, FDConv) and module.is_dynamic:
+                if isinstance(module, FDConv):
                     for param in module.modulation_parameters():
                         param.requires_grad = True
 

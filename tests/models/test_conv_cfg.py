@@ -29,7 +29,7 @@ def backbones():
 
 BACKBONES = dict(backbones())
 
-# Required arguments, and some that make networks small.
+# Required arguments, and some that make networks small, also of several libraries' networks.
 STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1))
 BASIC = dict(depth=18, stem_channels=20, base_channels=20, **STAGES)
 BOTTLENECK = BASIC | dict(depth=50)
@@ -43,7 +43,7 @@ EXTRA = {
     )
     for branches in (1, 2, 3, 4)
 }
-RESNETS = {
+ARGUMENTS = {
     'ResNet': BASIC,
     'ResNetV1c': BASIC,
     'ResNetV1d': BASIC,
@@ -56,8 +56,6 @@ RESNETS = {
     'Res2Net': BOTTLENECK,
     'RegNet': dict(arch='regnetx_400mf'),
     'HRNet': dict(extra=EXTRA),
-}
-ARGUMENTS = {
     'mmseg.BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
     'mmseg.ICNet': dict(
         backbone_cfg=dict(type='ResNetV1c', depth=18, base_channels=20),
@@ -143,7 +141,7 @@ def name(request):
 
 
 def build(name, layer, **kwargs):
-    arguments = ARGUMENTS.get(name) or RESNETS.get(name.split('.')[1], {})
+    arguments = ARGUMENTS.get(name) or ARGUMENTS.get(name.split('.')[1], {})
     return BACKBONES[name](**arguments, conv_cfg=dict(type=layer), **kwargs)
 
 

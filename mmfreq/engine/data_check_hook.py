@@ -85,7 +85,8 @@ class DataCheckHook(Hook):
                     f'{inner.ann_file} has {len(numbered)}: the others would be taken for one '
                     'another; set metainfo=dict(classes=...) to names of the file, in its order'
                 )
-        wrong = {name: n for name, n in heads.items() if n != len(classes)}
+        counts = {len(classes), *_panoptic_counts(dataset.metainfo)}
+        wrong = {name: n for name, n in heads.items() if n not in counts}
         refused = {name: n for name, n in wrong.items() if name not in self.allow}
         if refused:
             lines = [f'  model.{name}.num_classes={n}' for name, n in refused.items()]
@@ -125,6 +126,12 @@ class DataCheckHook(Hook):
             said += '. Masks of two classes must hold 0 and 1, not 0 and 255'
         if ignored or absent:
             print_log(said, 'current', logging.WARNING if absent else logging.INFO)
+
+
+def _panoptic_counts(metainfo: dict) -> set[int]:
+    """Classes of heads for things, and for stuff with one class for all things."""
+    things, stuff = (metainfo.get(f'{kind}_classes') or () for kind in ('thing', 'stuff'))
+    return {len(things), len(stuff), len(stuff) + 1} if things and stuff else set()
 
 
 def find_heads(model: nn.Module) -> dict[str, int]:

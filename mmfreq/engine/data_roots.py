@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS
 
 from mmfreq.engine.config_tree import find_data_sets, map_leaves
 
@@ -112,9 +112,9 @@ def _join(root: str, path: str) -> str:
 
 def _is_downloaded(dataset: dict, scope: str) -> bool:
     """Whether the data set fetches its files itself, as those of mmpretrain for CIFAR do."""
-    with DefaultScope.overwrite_default_scope(scope):
-        kind = dataset['type']
-        known = DATASETS.get(kind) if isinstance(kind, str) else kind
+    kind = dataset['type']
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        known = registry.get(kind) if isinstance(kind, str) else kind
     takes_it = inspect.isclass(known) and 'download' in inspect.signature(known).parameters
     return takes_it and bool(dataset.get('download', True))
 

@@ -162,12 +162,14 @@ def test_a_data_root_that_nothing_has():
         (dict(type='X', data_prefix='here'), None),
         (dict(type='X', data_prefix=dict(img='s3://bucket/x')), None),
         (dict(type='X', ann_file='a.json', backend_args=dict(backend='petrel')), None),
-        (dict(type='mmpretrain.CIFAR10', data_prefix='not/yet'), None),
+        (dict(type='CIFAR10', data_prefix='not/yet'), None),
+        (dict(type='CIFAR10', data_prefix='not/yet', download=False), 'R/not/yet'),
     ],
 )
 def test_check_of_the_data(tmp_path, dataset, missing):
     (tmp_path / 'here').mkdir()
-    cfg = Config(dict(test_dataloader=dict(dataset={**dataset, 'data_root': str(tmp_path)})))
+    loader = dict(dataset={**dataset, 'data_root': str(tmp_path)})
+    cfg = Config(dict(test_dataloader=loader, default_scope='mmpretrain'))
     if missing is None:
         return check_data(cfg)
     with pytest.raises(FileNotFoundError, match=missing.replace('R', str(tmp_path))):

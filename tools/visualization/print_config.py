@@ -1,8 +1,8 @@
 """Print a config with everything that it inherits."""
 
-from mmengine.config import Config
-
+from mmfreq.analysis.networks import read_model_config
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
+from mmfreq.engine.config_errors import merge_options
 
 EXAMPLE = """\
   python tools/visualization/print_config.py configs/fpn_dfformer_s18_ade20k.py \\
@@ -16,8 +16,8 @@ def main() -> None:
     add_config_options(parser)
     args = parser.parse_args()
     with errors_as_messages():
-        config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
+        config = read_model_config(args.config)
+        merge_options(config, args.cfg_options)
     print(config.pretty_text)
 
 

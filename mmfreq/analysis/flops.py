@@ -54,7 +54,7 @@ def count_cost(network: nn.Module, images: Tensor, convention: Convention) -> Co
 
     Args:
         network (nn.Module): Called with ``images``. It is put into evaluation mode.
-        images (Tensor): Images of shape ``(1, 3, H, W)``.
+        images (Tensor): Images of shape ``(1, C, H, W)``.
         convention (Convention): How operations are counted.
 
     Returns:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import torch
 from mmengine.config import Config
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmfreq.registry import MODELS
+from mmfreq.utils.errors import ConfigError
 from mmfreq.utils.names import nearest
 
 __all__ = [
@@ -22,6 +26,8 @@ __all__ = [
     'build_backbone',
     'build_model',
     'default_shape',
+    'image_channels',
+    'model_settings',
     'read_model_config',
     'set_image_size',
 ]
@@ -131,7 +137,8 @@ def set_image_size(settings: dict[str, Any], size: int | tuple[int, int]) -> Non
         settings (dict): Config of a backbone, changed in place.
         size (int | tuple[int, int]): Image size in pixels.
     """
-    if settings['type'].startswith('mmfreq.'):
+    kind = settings['type']
+    if (kind if isinstance(kind, str) else kind.__module__).startswith('mmfreq.'):
         settings['img_size'] = size
 
 
@@ -146,20 +153,62 @@ def read_model_config(name: str) -> Config:
         Config: The config.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If there is no such library.
+        FileNotFoundError: If there is no such file; the message has the nearest names.
+        ValueError: If there is no such library, or the file cannot be read.
     """
     library, _, path = name.rpartition('::')
+    folder = Path(path).parent
     if library:
         if library not in ('mmdet', 'mmseg', 'mmpretrain'):
             raise ValueError(f'{name}: configs are in mmdet, mmseg and mmpretrain')
         package = importlib.util.find_spec(library)
         if package is None or package.origin is None:
             raise ValueError(f'{name}: {library} is not installed')
-        path = str(Path(package.origin).parent / '.mim/configs' / path)
+        folder = Path(package.origin).parent / '.mim/configs'
+        path = str(folder / path)
     if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no config {name}')
-    return Config.fromfile(path)
+        if library:
+            known = [f'{library}::{file.relative_to(folder)}' for file in folder.rglob('*.py')]
+        else:
+            known = [str(file) for file in folder.glob('*.py')]
+        raise FileNotFoundError(f'there is no config {name}{nearest(name, sorted(known))}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # whatever the code of a config leads to
+        raise ConfigError(
+            f'config {name} cannot be read ({type(error).__name__}: {error}); correct the file'
+        ) from error
+
+
+def model_settings(config: Config) -> dict[str, Any]:
+    """The part of a config that a network with a backbone is built from.
+
+    Args:
+        config (Config): A config of a segmentor, detector or classifier.
+
+    Returns:
+        dict: ``config.model``, or the only network in it, as in mmdet's semi-supervised training.
+
+    Raises:
+        ConfigError: If there is no backbone, or several networks have one.
+    """
+    settings, parts = config.get('model'), ['model']
+    while len(parts) == 1 and isinstance(settings, dict):
+        if isinstance(settings.get('backbone'), dict):
+            return settings
+        parts = [
+            name
+            for name, part in settings.items()
+            if name != 'data_preprocessor' and isinstance(part, dict) and 'type' in part
+        ]
+        settings = settings.get(parts[0]) if parts else None
+    several = f', but one with {", ".join(parts)}' if len(parts) > 1 else ''
+    raise ConfigError(f'{config.filename} has no model with a backbone{several}')
+
+
+def image_channels(config: Config) -> int:
+    """Channels of the images that the backbone of a config takes, 3 if it does not say."""
+    return model_settings(config)['backbone'].get('in_channels', 3)
 
 
 def build_model(config: Config) -> nn.Module:
@@ -172,14 +221,16 @@ def build_model(config: Config) -> nn.Module:
         nn.Module: The model in evaluation mode, with ordinary batch norms.
 
     Raises:
-        ValueError: If the config has no model with a backbone.
+        ConfigError: If the config has no model with a backbone.
     """
-    if 'backbone' not in config.get('model', {}):
-        raise ValueError(f'{config.filename} has no model with a backbone')
+    settings = model_settings(config)
+    if config.get('data_preprocessor'):  # runs put it there, too
+        settings.setdefault('data_preprocessor', config.data_preprocessor)
+    if settings.get('pretrained'):  # as init_cfg; segmentors hand it to backbones of any kind
+        settings['pretrained'] = None
     torch.manual_seed(0)
-    settings = config.model.copy()
-    settings.backbone.pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine')):
+    scope = DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine'))
+    with scope, _without_checkpoints():
         model = revert_sync_batchnorm(MODELS.build(settings))
     return _evaluating(model)
 
@@ -211,10 +262,19 @@ class WholeNetwork(nn.Module):
         model (nn.Module): Segmentor of mmseg, detector of mmdet or classifier of mmpretrain.
 
     Raises:
-        ValueError: If the model has none of the heads that these have.
+        ValueError: If the model has none of the heads that these have, or parts that are called in
+            other ways; they are named.
     """
 
     heads = ('head', 'decode_head', 'bbox_head', 'rpn_head')
+    parts = (*heads, 'backbone', 'neck', 'roi_head', 'auxiliary_head')
+    roi_parts = (
+        'bbox_roi_extractor',
+        'bbox_head',
+        'mask_roi_extractor',
+        'mask_head',
+        'shared_head',
+    )
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -223,8 +283,21 @@ class WholeNetwork(nn.Module):
                 self.add_module(name, child)
         if not any(isinstance(self._find(name), nn.Module) for name in self.heads):
             raise ValueError(f'{type(model).__name__} has none of the heads {self.heads}')
-        if isinstance(self._find('decode_head'), nn.ModuleList):
+        roi_head, decode_head = self._find('roi_head'), self._find('decode_head')
+        if isinstance(decode_head, nn.ModuleList):
             raise ValueError(f'{type(model).__name__} has several decode heads, only one works')
+        if hasattr(roi_head, 'num_stages'):
+            raise ValueError(
+                f'{type(model).__name__} has several stages in its roi_head '
+                f'({type(roi_head).__name__}), only one works'
+            )
+        strange = [name for name in _parts_of(self) if name not in self.parts]
+        strange += [f'roi_head.{n}' for n in _parts_of(roi_head) if n not in self.roi_parts]
+        if strange:
+            raise ValueError(
+                f'{type(model).__name__} has parts that only itself can call: '
+                f'{", ".join(strange)}; networks of {", ".join(self.parts)} work'
+            )
         test_cfg = getattr(model, 'test_cfg', None)
         self.num_regions = test_cfg.rpn.max_per_img if test_cfg and 'rpn' in test_cfg else 0
 
@@ -232,7 +305,7 @@ class WholeNetwork(nn.Module):
         """Compute what the heads predict.
 
         Args:
-            images (Tensor): Images of shape ``(B, 3, H, W)``.
+            images (Tensor): Images of shape ``(B, C, H, W)``.
 
         Returns:
             Any: Outputs of the heads, tensors in nested tuples and lists.
@@ -264,6 +337,27 @@ class WholeNetwork(nn.Module):
 def _evaluating(network: nn.Module) -> nn.Module:
     network.eval()  # some networks of mmpretrain return None here
     return network
+
+
+@contextmanager
+def _without_checkpoints() -> Iterator[None]:
+    """Constructors that load weights, such as a teacher's, fail instead of downloading them."""
+
+    def refuse(filename: str, map_location: Any = None) -> None:
+        raise ValueError(f'{filename} would be loaded, and weights are random here; leave it out')
+
+    schemes = CheckpointLoader._schemes
+    CheckpointLoader._schemes = dict.fromkeys(schemes, refuse)
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = schemes
+
+
+def _parts_of(module: nn.Module | None) -> list[str]:
+    """Names of the children with parameters."""
+    children = [] if module is None else module.named_children()
+    return [name for name, child in children if any(True for _ in child.parameters())]
 
 
 def _choice_of(network: Any) -> str:

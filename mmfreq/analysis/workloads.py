@@ -15,6 +15,8 @@ from mmfreq.analysis.networks import (
     backbone_config,
     build_backbone,
     build_model,
+    image_channels,
+    model_settings,
     read_model_config,
     set_image_size,
 )
@@ -59,7 +61,7 @@ class Workload:
     ) -> None:
         self.device = torch.device(device)
         self.choices = set(variant.split('+'))
-        network, samples = _build(model, shape, batch_size)
+        network, channels, samples = _build(model, shape, batch_size)
         self.samples = samples and [sample.to(self.device) for sample in samples]
         self.params = count_params(network)
         layout = torch.contiguous_format
@@ -67,7 +69,9 @@ class Workload:
             layout = torch.channels_last
         self.network = network.to(self.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.network.train(mode == 'training')
-        self.images = torch.randn(batch_size, 3, *shape).to(self.device, memory_format=layout)
+        self.images = torch.randn(batch_size, channels, *shape).to(
+            self.device, memory_format=layout
+        )
         tensors = [*network.parameters(), *network.buffers(), self.images]
         self.size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         self.forward: Callable[..., Any] = network
@@ -159,15 +163,16 @@ def load_source(path: str | Path) -> ModuleType:
 
 def _build(
     model: str, shape: tuple[int, int], batch_size: int
-) -> tuple[nn.Module, list[Any] | None]:
+) -> tuple[nn.Module, int, list[Any] | None]:
+    """Network, channels of its images, and annotations of whole models."""
     if '.py:' in model:
         path, _, name = model.partition(':')
-        return load_source(path).build(name, shape), None
+        return load_source(path).build(name, shape), 3, None
     if Path(model).suffix != '.py':
         settings = dict(backbone_config(model))
         set_image_size(settings, shape)
-        return build_backbone(settings), None
+        return build_backbone(settings), 3, None
     config = read_model_config(model)
-    set_image_size(config.model.backbone, shape)
+    set_image_size(model_settings(config)['backbone'], shape)
     network = build_model(config)
-    return network, data_samples(config.default_scope, batch_size, shape)
+    return network, image_channels(config), data_samples(config.default_scope, batch_size, shape)

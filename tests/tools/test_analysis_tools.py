@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 from process import here, python, refusal
 
@@ -61,6 +62,52 @@ def test_models_of_the_libraries():
     assert millions == [37.97, 60.24, 25.56]
 
 
+def test_images_of_four_channels():
+    stem = 'model.backbone.in_channels'
+    rgb, more = (
+        json.loads(here(FLOPS, SSD, '--shape', 64, '--json', '--cfg-options', f'{stem}={channels}'))
+        for channels in (3, 4)
+    )
+    assert more['params'] - rgb['params'] == 16 * 9  # kernels of the stem
+    assert more['flops'] - rgb['flops'] == 16 * 9 * 32 * 32
+
+
+def test_weights_and_wrappers_do_not_matter(tmp_path):
+    base = 'configs/retinanet_gfnet_h_ti_coco.py'
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = '{Path(base).resolve()}'\n"
+        "init_cfg = [dict(type='Constant', layer='Linear', val=1.0)]\n"
+        "init_cfg.append(dict(type='Pretrained', checkpoint='nowhere.pth', prefix='backbone.'))\n"
+        'model = dict(backbone=dict(init_cfg=init_cfg))\n'
+    )
+    semi = tmp_path / 'semi.py'
+    semi.write_text(
+        f"_base_ = '{Path(base).resolve()}'\n"
+        'detector = {{_base_.model}}\n'
+        "data = dict(type='mmdet.MultiBranchDataPreprocessor')\n"
+        "model = dict(_delete_=True, type='mmdet.SoftTeacher', data_preprocessor=data,\n"
+        '             detector=detector)\n'
+    )
+    results = json.loads(here(FLOPS, base, config, semi, '--shape', 64, '--json'))['results']
+    assert len({result['flops'] for result in results}) == 1
+    assert len({result['params'] for result in results}) == 1
+
+
+def test_networks_that_are_only_counted_in_part_are_refused():
+    mmdet = {
+        'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py': 'stages in its roi_head (CascadeRoIHead)',
+        'detr/detr_r50_8xb2-150e_coco.py': 'encoder, decoder',
+        'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py': 'roi_head.point_head',
+        'deepsort/deepsort_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py': (
+            'no model with a backbone, but one with detector, reid'
+        ),
+        'ld/ld_r18-gflv1-r101_fpn_1x_coco.py': 'model (KnowledgeDistillation',
+    }
+    for config, message in mmdet.items():
+        assert message in refusal(FLOPS, f'mmdet::{config}', '--shape', 64)
+
+
 def test_an_uncounted_operator_is_an_error(tmp_path):
     (tmp_path / 'odd_network.py').write_text(
         'import torch\n'
@@ -88,13 +135,19 @@ def test_an_uncounted_operator_is_an_error(tmp_path):
 
 def test_wrong_input_to_get_flops(tmp_path):
     (tmp_path / 'empty.py').write_text('a = 1\n')
+    (tmp_path / 'syntax.py').write_text('a = (\n')
     for options, message in (
-        (('--backbone', 'gfnet-hs'), 'did you mean gfnet-xs'),
+        (('--backbone', 'gfnet-hs'), 'did you mean gfnet-h-s'),
         (('--backbone', 'mmfreq.GFNet', '--arch', 'hs'), "no arch 'hs'; did you mean"),
         (('--backbone', 'mmpretrain.EfficientFormer', '--shape', 8), '8 x 8 pixels'),
         ((tmp_path / 'empty.py',), 'has no model with a backbone'),
         (('no/such.py',), 'there is no config no/such.py'),
         (('mmdet::no/such.py',), 'there is no config mmdet::no/such.py'),
+        (('configs/upernet_gfnet_hs_ade20k.py',), 'did you mean configs/upernet_gfnet_h_'),
+        (('mmseg::fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',), 'did you mean mmseg::fcn/fcn_r50'),
+        ((tmp_path / 'syntax.py',), 'syntax.py cannot be read (SyntaxError'),
+        ((SSD, '--cfg-options', 'model.backbone.in_chanels=1'), 'did you mean in_channels?'),
+        (('--backbone', 'gfnet-ti', '--cfg-options', 'a=1'), '--cfg-options is for configs'),
         (('mmsome::no/such.py',), 'configs are in mmdet, mmseg and mmpretrain'),
         (('--backbone', 'gfnet-h-s', '--shape', 0), '--shape takes'),
         ((), 'name configs or a backbone'),

@@ -24,10 +24,12 @@ from mmfreq.analysis.networks import (
     build_backbone,
     build_model,
     default_shape,
+    image_channels,
     read_model_config,
 )
 from mmfreq.analysis.operator_costs import CONVENTIONS
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
+from mmfreq.engine.config_errors import merge_options
 
 EXAMPLE = """\
   python tools/analysis_tools/get_flops.py configs/upernet_gfnet_h_s_ade20k.py --shape 512 2048
@@ -83,6 +85,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.configs) == bool(args.backbone):
         parser.error('name configs or a backbone with --backbone')
+    if args.cfg_options and args.backbone:
+        parser.error('--cfg-options is for configs')
     if args.arch and not args.backbone:
         parser.error('--arch is for --backbone')
     for shape in args.shape or ():
@@ -91,15 +95,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, tuple[int, int]]]:
-    """Networks of the command line: name, network, and the image size it is usually given for."""
+def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, int, tuple[int, int]]]:
+    """Networks of the command line: name, network, channels of images and their usual size."""
     for backbone in tqdm(args.backbone, disable=len(args.backbone) < 2, unit='backbone'):
         name = f'{backbone} {args.arch}' if args.arch else backbone
-        yield name, build_backbone(backbone_config(backbone, args.arch)), (224, 224)
+        yield name, build_backbone(backbone_config(backbone, args.arch)), 3, (224, 224)
     for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
         config = read_model_config(path)
-        config.merge_from_dict(args.cfg_options)
-        yield path, WholeNetwork(build_model(config)), default_shape(config)
+        merge_options(config, args.cfg_options)
+        network = WholeNetwork(build_model(config))
+        yield path, network, image_channels(config), default_shape(config)
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -109,16 +114,16 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
         ValueError: If a network is unknown or cannot take images of the size.
     """
     results = []
-    for name, network, usual in networks(args):
+    for name, network, channels, usual in networks(args):
         for shape in args.shape or [usual]:
             height, width = shape[0], shape[-1]
             try:
-                cost = count_cost(
-                    network, torch.zeros(1, 3, height, width), CONVENTIONS[args.convention]
-                )
-            except (ValueError, RuntimeError, AssertionError) as error:
+                images = torch.zeros(1, channels, height, width)
+                cost = count_cost(network, images, CONVENTIONS[args.convention])
+            except Exception as error:  # whatever a network of any library does
                 raise ValueError(
-                    f'{name} cannot take images of {height} x {width} pixels: {error}'
+                    f'{name} cannot take images of {height} x {width} pixels: '
+                    f'{type(error).__name__}: {error}'
                 ) from error
             results.append(as_record(name, (height, width), args.convention, cost))
     return results

@@ -20,6 +20,7 @@ from mmfreq.analysis.networks import WholeNetwork
 
 __all__ = [
     'BackboneOnly',
+    'Classifier',
     'Exportable',
     'RawHeads',
     'Segmentor',
@@ -57,11 +58,31 @@ class Segmentor(Exportable):
         self.names = ('logits', 'labels')
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images ``(B, 3, H, W)`` to logits ``(B, classes, H, W)`` and labels ``(B, H, W)``."""
+        """Map images ``(B, C, H, W)`` to logits ``(B, classes, H, W)`` and labels ``(B, H, W)``."""
         (logits,) = self.network(images)
         size = (int(images.shape[2]), int(images.shape[3]))
         logits = F.interpolate(logits, size, mode='bilinear', align_corners=self.align_corners)
         return logits, logits.argmax(1)
+
+
+class Classifier(Exportable):
+    """Logits of a classifier.
+
+    Args:
+        model (nn.Module): Classifier of mmpretrain with one head.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.network = WholeNetwork(model)
+        self.names = ('logits',)
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        """Map images ``(B, C, H, W)`` to logits ``(B, classes)``."""
+        (logits,) = self.network(images)
+        if not isinstance(logits, Tensor):
+            raise ValueError(f'layer head gives a {type(logits).__name__}, only a tensor works')
+        return (logits,)
 
 
 class RawHeads(Exportable):
@@ -78,8 +99,14 @@ class RawHeads(Exportable):
         self.names = tuple(f'{kind}_{i}' for kind in ('scores', 'boxes') for i in range(num_levels))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Map images ``(B, 3, H, W)`` to the scores of each level, then the boxes of each."""
-        ((scores, boxes),) = self.network(images)
+        """Map images ``(B, C, H, W)`` to the scores of each level, then the boxes of each."""
+        (outputs,) = self.network(images)
+        if len(outputs) != 2:
+            raise ValueError(
+                f'layer bbox_head ({type(self.network.bbox_head).__name__}) gives {len(outputs)} '
+                'kinds of maps, only scores and boxes work; export its backbone'
+            )
+        scores, boxes = outputs
         return (*scores, *boxes)
 
 
@@ -97,12 +124,12 @@ class BackboneOnly(Exportable):
         self.names = tuple(f'features_{i}' for i in range(num_maps))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Map images ``(B, 3, H, W)`` to feature maps, finest first."""
+        """Map images ``(B, C, H, W)`` to feature maps, finest first."""
         return tuple(self.backbone(images))
 
 
 def part_to_export(model: nn.Module) -> Exportable:
-    """What of a model can be exported: a segmentor whole, a one-stage detector up to its head.
+    """What of a model can be exported: all, or of a one-stage detector what its head gives.
 
     Args:
         model (nn.Module): The model, with a backbone.
@@ -122,9 +149,11 @@ def part_to_export(model: nn.Module) -> Exportable:
             )
     if hasattr(model, 'decode_head'):
         return Segmentor(model)
+    if hasattr(model, 'head'):
+        return Classifier(model)
     head = getattr(model, 'bbox_head', None)
     if head is None:
-        raise ValueError(f'{type(model).__name__} has neither a decode_head nor a bbox_head')
+        raise ValueError(f'{type(model).__name__} has no decode_head, head or bbox_head')
     levels = getattr(head, 'prior_generator', None)
     if levels is None:
         raise ValueError(f'layer bbox_head ({type(head).__name__}) has no anchors')
@@ -139,7 +168,7 @@ def export_onnx(
     Args:
         network (Exportable): From :func:`part_to_export`, or :class:`BackboneOnly`. It is put into
             evaluation mode; its spectral operations use matrix products from now on.
-        images (Tensor): Example, shape ``(B, 3, H, W)``. The file takes images of this size.
+        images (Tensor): Example, shape ``(B, C, H, W)``. The file takes images of this size.
         path (str | Path): The file.
         dynamic_batch (bool): Whether the file takes any number of images, otherwise as many as the
             example has. Defaults to False.
@@ -247,7 +276,8 @@ def _naming_layers(network: nn.Module) -> Iterator[None]:
         name = running[-1]
         kind = type(network.get_submodule(name)).__name__
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f'layer {name} ({kind}) cannot be exported: {reason}') from error
+        layer = f'layer {name} ({kind})' if name else kind
+        raise ValueError(f'{layer} cannot be exported: {reason}') from error
     finally:
         for handle in handles:
             handle.remove()

@@ -1,7 +1,8 @@
 """Write a network as an ONNX file, and compare it with onnxruntime on real images.
 
-A segmentor gives logits at the size of the image and labels, a one-stage detector the raw outputs
-of its head, any backbone its feature maps. The file has standard operators only.
+A segmentor gives logits at the size of the image and labels, a classifier logits, a one-stage
+detector the raw outputs of its head, any backbone its feature maps. The file has standard operators
+only. Networks for other images than RGB are compared on random numbers.
 """
 
 import argparse
@@ -15,14 +16,22 @@ from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor, nn
 
 from mmfreq.analysis.inputs import IMAGENET, normalise, open_backbone, preprocess, read_image
-from mmfreq.analysis.networks import build_model, read_model_config, set_image_size
+from mmfreq.analysis.networks import (
+    build_model,
+    image_channels,
+    model_settings,
+    read_model_config,
+    set_image_size,
+)
 from mmfreq.engine.command_line import (
     add_config_options,
     add_trust_option,
     errors_as_messages,
     make_parser,
 )
+from mmfreq.engine.config_errors import merge_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
+from mmfreq.models.pretrained import load_strictly
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 
 EXAMPLE = """\
@@ -59,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         '--images',
         nargs='+',
         metavar='FILE',
-        help='images to compare on (default: two of the test set of the config)',
+        help='RGB images to compare on (default: two of the test set of the config)',
     )
     parser.add_argument('--out', metavar='ONNX', help='default: work_dirs/onnx/MODEL.onnx')
     add_config_options(parser)
@@ -76,8 +85,31 @@ def images_of(config: Config | None) -> list[str]:
         with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine')):
             dataset = DATASETS.build(config.test_dataloader.dataset)
         return [dataset.get_data_info(i)['img_path'] for i in range(2)]
-    except (FileNotFoundError, AttributeError, IndexError) as error:
+    except Exception as error:  # whatever a data set of any library does
         raise ValueError(f'the test set of the config is not there ({error}): {missing}') from error
+
+
+def open_network(
+    args: argparse.Namespace, config: Config | None, images: Tensor
+) -> tuple[nn.Module, Exportable]:
+    """The model of the command line for the size of images, and what of it is exported."""
+    shape = (images.shape[2], images.shape[3])
+    if config is None or args.backbone:
+        model = open_backbone(config or args.model, args.checkpoint, shape)
+        try:
+            with torch.no_grad():
+                return model, BackboneOnly(model, len(model(images)))
+        except Exception as error:  # whatever a network of any library does
+            raise ValueError(
+                f'{args.model} cannot take images of {shape[0]} x {shape[1]} pixels: {error}'
+            ) from error
+    set_image_size(model_settings(config)['backbone'], shape)
+    model = build_model(config)
+    network = part_to_export(model)
+    if args.checkpoint:
+        weights = find_weights(read_checkpoint(args.checkpoint), args.checkpoint)
+        load_strictly(model, weights, args.checkpoint, args.model)
+    return model, network
 
 
 def read_batches(
@@ -94,14 +126,6 @@ def read_batches(
     return [normalise([image], mean, std) for image in images]
 
 
-def load_weights(model: nn.Module, checkpoint: str) -> None:
-    """Load the checkpoint of a training into a whole model."""
-    try:
-        model.load_state_dict(find_weights(read_checkpoint(checkpoint), checkpoint))
-    except RuntimeError as error:
-        raise ValueError(f'checkpoint {checkpoint} does not fit the config: {error}') from error
-
-
 def main() -> None:
     """Run the command."""
     args = parse_args()
@@ -111,22 +135,27 @@ def main() -> None:
             raise ValueError(f'--shape takes positive numbers, got {args.shape}')
         is_config = Path(args.model).suffix == '.py'
         config = read_model_config(args.model) if is_config else None
-        files = args.images or images_of(config)
-        if config is None or args.backbone:
-            model = open_backbone(args.model, args.checkpoint, shape)
-            with torch.no_grad():
-                num_maps = len(model(torch.zeros(1, 3, *shape)))
-            network: Exportable = BackboneOnly(model, num_maps)
-        else:
-            config.merge_from_dict(args.cfg_options)
-            set_image_size(config.model.backbone, shape)
-            model = build_model(config)
-            if args.checkpoint:
-                load_weights(model, args.checkpoint)
-            network = part_to_export(model)
+        channels = 3
+        if config is not None:
+            merge_options(config, args.cfg_options)
+            channels = image_channels(config)
+        elif args.cfg_options:
+            raise ValueError('--cfg-options is for configs')
+        if channels != 3 and args.images:
+            raise ValueError(
+                f'the network takes images of {channels} channels, not --images in RGB'
+            )
+        files = args.images or (images_of(config) if channels == 3 else [])
+        model, network = open_network(args, config, torch.zeros(1, channels, *shape))
         if not args.checkpoint:
             print('no checkpoint is given: the weights are random')
-        batches = read_batches(files, shape, model, is_backbone=isinstance(network, BackboneOnly))
+        if files:
+            is_backbone = isinstance(network, BackboneOnly)
+            batches = read_batches(files, shape, model, is_backbone)
+            inputs = f'{len(files)} images'
+        else:
+            batches = list(torch.randn(2, 1, channels, *shape))
+            inputs = f'random numbers for {channels} channels'
         out = Path(args.out or f'work_dirs/onnx/{Path(args.model).stem}.onnx')
         out.parent.mkdir(parents=True, exist_ok=True)
         export_onnx(network, batches[0], out, args.dynamic_batch)
@@ -135,7 +164,7 @@ def main() -> None:
             batches.append(torch.cat([*batches, batches[0]]))
         worst = compare(network, out, batches)
     for name, difference in worst.items():
-        print(f'{name}: largest difference {difference:.1e} on {len(files)} images')
+        print(f'{name}: largest difference {difference:.1e} on {inputs}')
     wrong = [name for name in worst if worst[name] > TOLERANCES.get(name, TOLERANCE)]
     if wrong:
         sys.exit(f'error: {", ".join(wrong)} differ too much from PyTorch')

@@ -6,6 +6,7 @@ from pathlib import Path
 import mmcv
 import numpy as np
 import torch
+from mmengine.config import Config
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -13,10 +14,11 @@ from mmfreq.analysis.networks import (
     backbone_config,
     build_backbone,
     build_model,
+    model_settings,
     read_model_config,
     set_image_size,
 )
-from mmfreq.models.pretrained import load_pretrained
+from mmfreq.models.pretrained import load_pretrained, load_strictly
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 from mmfreq.utils.images import check_image_size
 
@@ -26,11 +28,13 @@ IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 PLAIN = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # AFFNet takes images in [0, 1]
 
 
-def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -> nn.Module:
+def open_backbone(
+    model: str | Config, checkpoint: str | None, size: int | None = None
+) -> nn.Module:
     """Build a backbone and load its weights.
 
     Args:
-        model (str): Name of a backbone, or path of a config.
+        model (str | Config): Name of a backbone, path of a config, or a config.
         checkpoint (str, optional): A released file, or one of a training. None for fresh weights.
         size (int, optional): Image size, in pixels, that filters are stored for; those of a
             checkpoint are resized to it. Defaults to None: what config or backbone say.
@@ -42,8 +46,13 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
         FileNotFoundError: If a file is missing.
         ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
     """
-    config = read_model_config(model) if Path(model).suffix == '.py' else None
-    settings = dict(backbone_config(model)) if config is None else config.model.backbone
+    config = None if isinstance(model, str) else model
+    if isinstance(model, str) and Path(model).suffix == '.py':
+        config = read_model_config(model)
+    if config is None:
+        settings = dict(backbone_config(model))
+    else:
+        settings = model_settings(config)['backbone']
     if size is not None:
         set_image_size(settings, size)
     backbone = build_backbone(settings) if config is None else build_model(config).backbone
@@ -53,12 +62,8 @@ def open_backbone(model: str, checkpoint: str | None, size: int | None = None) -
             load_pretrained(backbone, checkpoint)  # type: ignore[arg-type]
         else:
             tensors = find_state_dict(read_checkpoint(checkpoint), checkpoint)
-            try:
-                backbone.load_state_dict(tensors)
-            except RuntimeError as error:
-                raise ValueError(
-                    f'checkpoint {checkpoint} does not fit {model}: {error}'
-                ) from error
+            name = model if isinstance(model, str) else model.filename
+            load_strictly(backbone, tensors, checkpoint, name)
     return backbone
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any, NamedTuple, Protocol
 
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmfreq.utils.checkpoint import (
     enumerate_names,
@@ -20,6 +21,7 @@ __all__ = [
     'is_pretrained',
     'load_init_cfg',
     'load_pretrained',
+    'load_strictly',
     'rename',
     'stored_choice',
 ]
@@ -139,6 +141,28 @@ def load_pretrained(
         resized = [stem, *resized]
     print_log('\n'.join(lines), logger='current')
     return Coverage(list(loaded), resized, dropped, missing)
+
+
+def load_strictly(model: nn.Module, tensors: dict[str, Tensor], source: str, name: str) -> None:
+    """Load the weights of a whole model of any library.
+
+    Args:
+        model (nn.Module): The model.
+        tensors (dict[str, Tensor]): Weights by name.
+        source (str): Name of the file, for the message.
+        name (str): Name of the model, likewise.
+
+    Raises:
+        CheckpointError: If they are not those of the model; the message names the first that are
+            missing, unknown or of another shape.
+    """
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        problems = [shorten(line, 200, placeholder=' ...') for line in str(error).splitlines()[1:]]
+        raise CheckpointError(
+            f'checkpoint {source} does not fit {name}: {enumerate_names(problems, most=3)}'
+        ) from error
 
 
 def is_pretrained(init_cfg: dict[str, Any]) -> bool:

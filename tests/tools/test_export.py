@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from families import TINY
+from mmengine.config import Config
 from process import here, refusal
 from torch import nn
 
 from mmfreq import export
+from mmfreq.analysis.networks import build_model
 
-pytest.importorskip('onnxruntime')
+onnxruntime = pytest.importorskip('onnxruntime')
 onnx = pytest.importorskip('onnx')
 
 EXPORT = 'tools/export_onnx.py'
@@ -58,13 +60,74 @@ def test_a_segmentor_to_logits_and_labels(photo, tmp_path):
     assert 'the weights are random' in printed
     assert 'logits: largest difference' in printed
     assert 'labels: largest difference 0.0e+00' in printed
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(out)
     logits, labels = session.run(None, {'images': np.zeros((3, 3, 64, 96), np.float32)})
     assert logits.shape == (3, 150, 64, 96)
     np.testing.assert_array_equal(labels, logits.argmax(1))
     assert all(domain == '' and kind != 'DFT' for domain, kind in operators(out))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A segmentor, its config and its checkpoint, with filters for images of 64 pixels."""
+    config, checkpoint = tmp_path / 'config.py', tmp_path / 'a.pth'
+    config.write_text(TINY_SEGMENTOR.replace('arch=', 'img_size=64, arch='))
+    model = build_model(Config.fromfile(config))
+    for param in model.parameters():
+        nn.init.normal_(param, std=0.1)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
+    return model, config, checkpoint
+
+
+@pytest.mark.parametrize('mode', ['interpolate', 'kernel'])
+def test_a_checkpoint_for_another_size(mode, trained, photo, tmp_path):
+    model, config, checkpoint = trained
+    model.backbone.set_resize_mode(mode)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
+    out = tmp_path / 'model.onnx'
+    here(EXPORT, config, checkpoint, '--shape', 64, 96, '--images', photo, '--out', out)
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = export.part_to_export(model)(images)[0].numpy()
+    logits, _ = onnxruntime.InferenceSession(out).run(None, {'images': images.numpy()})
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_checkpoints_of_other_networks_are_refused(trained, photo):
+    _, config, checkpoint = trained
+    command = (EXPORT, config, checkpoint, '--shape', 64, 64, '--images', photo)
+    affnet = ('type=mmfreq.AFFNet', 'arch=et')
+    for options, name in (
+        (('model.decode_head.num_classes=7',), 'size mismatch for decode_head.conv_seg.weight'),
+        ([f'model.backbone.{option}' for option in affnet], 'Missing key'),
+    ):
+        message = refusal(*command, '--cfg-options', *options)
+        assert f'checkpoint {checkpoint} does not fit {config}: ' in message
+        assert name in message and len(message) < 1000
+
+
+def test_a_classifier_to_logits(photo, tmp_path):
+    out = tmp_path / 'model.onnx'
+    printed = here(
+        *(EXPORT, 'mmpretrain::resnet/resnet18_8xb32_in1k.py', '--shape', 32, 64),
+        *('--images', photo, '--out', out, '--dynamic-batch'),
+    )
+    assert 'logits: largest difference' in printed
+    (logits,) = onnxruntime.InferenceSession(out).run(
+        None, {'images': np.zeros((2, 3, 32, 64), np.float32)}
+    )
+    assert logits.shape == (2, 1000)
+
+
+@pytest.mark.parametrize('option', [(), ('--backbone',)])
+def test_options_for_the_config_and_other_images_than_rgb(option, photo, tmp_path):
+    out, config = tmp_path / 'model.onnx', tmp_path / 'config.py'
+    config.write_text(TINY_SEGMENTOR)
+    command = (EXPORT, config, *option, '--shape', 32, 32, '--out', out)
+    channels = ('--cfg-options', 'model.backbone.in_channels=4')
+    assert 'on random numbers for 4 channels' in here(*command, *channels)
+    assert onnx.load(out).graph.input[0].type.tensor_type.shape.dim[1].dim_value == 4
+    assert '4 channels' in refusal(*command, '--images', photo, *channels)
 
 
 def test_a_detector_to_raw_outputs(photo, tmp_path):
@@ -141,3 +204,8 @@ def test_wrong_arguments(photo, tmp_path):
     assert '--images' in refusal(EXPORT, 'gfnet-h-ti')
     assert '--images' in refusal(EXPORT, SEGMENTOR)  # its data are not here
     assert '--shape' in refusal(EXPORT, 'gfnet-h-ti', '--shape', 0, 8, '--images', photo)
+    assert 'is for configs' in refusal(EXPORT, 'gfnet-h-ti', '--cfg-options', 'a=1')
+    atss = ('mmdet::atss/atss_r50_fpn_1x_coco.py', '--shape', 64, 64, '--images', photo)
+    assert 'bbox_head (ATSSHead) gives 3 kinds of maps' in refusal(EXPORT, *atss)
+    tiny = ('mmpretrain.EfficientFormer', '--shape', 8, 8, '--images', photo)
+    assert 'cannot take images of 8 x 8 pixels' in refusal(EXPORT, *tiny)

@@ -3,10 +3,15 @@
 import pytest
 import torch
 from families import TINY
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from torchvision.models import resnet18
 
+from mmfreq.analysis.workloads import data_samples
 from mmfreq.models import FDResNet
 from mmfreq.models.pretrained import load_pretrained
+from mmfreq.registry import MODELS
 
 # How images of a number of channels are made of one RGB image, so that adapted weights give the
 # features that the RGB weights give for the second.
@@ -85,6 +90,42 @@ def test_own_weights_of_four_channels(tiny, tmp_path):
     model = tiny(in_channels=4, init_cfg=save(trained, tmp_path))
     model.init_weights()
     torch.testing.assert_close(dict(model.state_dict()), dict(trained.state_dict()))
+
+
+GREY = dict(mean=[120.0], std=[60.0], bgr_to_rgb=False)
+BACKBONE = dict(TINY['GFNet'].keywords, type='mmfreq.GFNet', in_channels=4)
+RETINANET = 'configs/retinanet_gfnet_h_ti_coco.py'
+
+
+def segmentor():
+    head = dict(type='FCNHead', in_channels=32, in_index=3, channels=8, num_classes=150)
+    preprocessor = dict(GREY, type='SegDataPreProcessor', size=(64, 64))
+    return dict(
+        type='EncoderDecoder',
+        backbone=BACKBONE,
+        decode_head=head,
+        data_preprocessor=preprocessor,
+    )
+
+
+def detector():
+    model = Config.fromfile(RETINANET).model
+    model.update(backbone=BACKBONE, data_preprocessor=dict(GREY, type='DetDataPreprocessor'))
+    model.neck.in_channels = [16, 24, 32]
+    return model
+
+
+@pytest.mark.parametrize(('scope', 'config'), [('mmseg', segmentor), ('mmdet', detector)])
+def test_a_step_of_training_in_the_libraries(scope, config):
+    with DefaultScope.overwrite_default_scope(scope):
+        model = MODELS.build(config())
+    images = [torch.randint(256, (4, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), 0.1))
+    before = model.backbone.patch_embed.proj.weight.clone()
+    data = dict(inputs=images, data_samples=data_samples(scope, 2, (64, 64)))
+    assert model.train_step(data, optimizer)['loss'].isfinite()
+    moved = (model.backbone.patch_embed.proj.weight - before).abs().sum((0, 2, 3))
+    assert moved.shape == (4,) and moved.all()
 
 
 def test_wrong_numbers_are_named(tiny):

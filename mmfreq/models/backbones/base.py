@@ -136,7 +136,7 @@ class StagedBackbone(BaseModule):
             raise ValueError(
                 f'images must have the shape (B, {self.in_channels}, H, W) with no empty axis, got '
                 f'{tuple(x.shape)}; for images of another number of channels set in_channels of '
-                'the backbone, and mean and std of the data_preprocessor'
+                'the backbone, and of the data_preprocessor one mean, one std, bgr_to_rgb=False'
             )
         x = self.patch_embed(x)
         outs = []

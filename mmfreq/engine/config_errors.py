@@ -125,7 +125,7 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 def _built_from(frame: FrameType, cfg: Config) -> tuple[str, dict] | None:
     """The dict of a config that a frame builds something from, with its key."""
-    if not re.match(r'_*build|_*call|from_cfg', frame.f_code.co_name):
+    if not re.match(r'_*build|from_cfg', frame.f_code.co_name):
         return None
     for value in frame.f_locals.values():
         if not isinstance(value, dict) or isinstance(value, Config) or not value:

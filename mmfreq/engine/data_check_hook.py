@@ -19,8 +19,9 @@ from mmfreq.utils.errors import ConfigError
 
 __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 
-# Heads that count something else than the classes of the data set.
-OTHER_HEADS = ('RPN', 'Fusion', 'FusedSemantic', 'GroundingDINO', 'STDC', 'Depth', 'ReID')
+# Heads that count something else than the classes of the data set: by name and by type.
+OTHER_NAMES = ('rpn_head', 'semantic_head')
+OTHER_TYPES = ('RPN', 'Fusion', 'GroundingDINO', 'STDC', 'Depth', 'ReID')
 
 
 @HOOKS.register_module()
@@ -147,8 +148,7 @@ def find_heads(model: nn.Module) -> dict[str, int]:
     for name, module in model.named_modules():
         last = name.rstrip('.0123456789').split('.')[-1]  # heads of a cascade are numbered
         number = getattr(module, 'num_classes', None)
-        kind = type(module).__name__
-        other = any(part in kind for part in OTHER_HEADS)
+        other = any(part in type(module).__name__ for part in OTHER_TYPES) or last in OTHER_NAMES
         if last.endswith('head') and isinstance(number, int) and number > 0 and not other:
             found[name] = number
     return found

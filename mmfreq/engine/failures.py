@@ -72,7 +72,7 @@ def log_failure(error: BaseException, log: Path, cfg: Config | None = None) -> s
     Returns:
         str: The cause.
     """
-    said = isinstance(error, EXPLAINED)
+    said = isinstance(error, EXPLAINED) or any(text in str(error) for text in FIXES)
     key = None if said else explain(error, cfg)
     own = key or cause_of(error)
     own = f'rank {get_rank()}: {own}' if get_rank() else own

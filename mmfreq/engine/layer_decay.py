@@ -1,5 +1,6 @@
 """Layer-wise learning-rate decay for detectors, segmentors and classifiers."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for group in params:
             (param,) = group['params']
             name = names[id(param)]
+            self._add_other_keys(group, name)
             scale = 1.0
             for prefix, backbone in backbones.items():
                 if name.startswith(prefix):
@@ -87,6 +89,27 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 'current',
             )
 
+    def _add_other_keys(self, group: dict, name: str) -> None:
+        """MMEngine takes the longest of ``custom_keys`` alone; here others set what it leaves out.
+
+        So ``{'backbone': dict(lr_mult=0)}`` freezes positions, too, which recipes name because of
+        their weight decay.
+        """
+        first, *others = _matching(self.paramwise_cfg.get('custom_keys', {}), name) or [{}]
+        for option, field, base in (
+            ('lr_mult', 'lr', self.base_lr),
+            ('decay_mult', 'weight_decay', self.base_wd),
+        ):
+            given = next((keys[option] for keys in others if option in keys), None)
+            if not {option, field} & set(first) and given is not None and base is not None:
+                group[field] = base * given
+
+
+def _matching(custom_keys: dict[str, dict], name: str) -> list[dict]:
+    """Options of the keys that are in a parameter's name, MMEngine's choice first."""
+    keys = sorted(sorted(custom_keys), key=len, reverse=True)
+    return [custom_keys[key] for key in keys if key in name]
+
 
 def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
     """Check options for single parameters, of which MMEngine ignores unknown ones.
@@ -100,15 +123,32 @@ def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
         ConfigError: If an option of MMEngine's own constructor is unknown.
     """
     options = optim_wrapper.get('paramwise_cfg') or {}
-    if optim_wrapper.get('constructor', DEFAULT) == DEFAULT:
+    is_mmengines = optim_wrapper.get('constructor', DEFAULT) == DEFAULT
+    if is_mmengines:
         _refuse_unknown(options, OPTIONS)
     names = [name for name, _ in model.named_parameters()]
+    if is_mmengines:
+        _say_overruled(options.get('custom_keys') or {}, names)
     idle = [key for key in options.get('custom_keys') or {} if not any(key in n for n in names)]
     if idle:
         print_log(
             f'no parameter has a name with {", ".join(idle)} of paramwise_cfg.custom_keys',
             'current',
         )
+
+
+def _say_overruled(custom_keys: dict[str, dict], names: Sequence[str]) -> None:
+    """Log options of ``custom_keys`` without effect, where MMEngine takes another key alone."""
+    for name in names:
+        first, *others = _matching(custom_keys, name) or [{}]
+        lost = {option for keys in others for option in keys if option not in first}
+        if lost:
+            print_log(
+                f'{", ".join(sorted(lost))} of paramwise_cfg.custom_keys is not that of a shorter '
+                f'key for {name}: MMEngine takes the longest key alone, set it there',
+                'current',
+                logging.WARNING,
+            )
 
 
 def _refuse_unknown(options: dict[str, Any], known: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import EMAHook, Hook, LoggerHook
 from mmengine.logging import print_log
@@ -27,7 +26,9 @@ from mmfreq.preemption import Preempted, begin, requested
 from mmfreq.registry import LOOPS
 from mmfreq.utils.errors import ConfigError
 
-__all__ = ['EpochBasedTrainLoop', 'IterBasedTrainLoop', 'check_sampler']
+__all__ = ['EpochBasedTrainLoop', 'IterBasedTrainLoop', 'check_sampler', 'log_at_iterations']
+
+ENDLESS = ('InfiniteSampler', 'MultiSourceSampler')  # of MMEngine and mmdet
 
 VALIDATED_AT = 'last_validation'  # in the message hub: iteration of the last whole validation
 
@@ -195,9 +196,7 @@ class IterBasedTrainLoop(_Resumable, MMEngineIterLoop):
     """
 
     def _run(self) -> nn.Module:
-        for hook in self.runner.hooks:
-            if isinstance(hook, LoggerHook):  # or all metrics are logged at epoch 0
-                hook.log_metric_by_epoch = False
+        log_at_iterations(self.runner)
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._decide_current_val_interval()
@@ -266,6 +265,18 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
         return self._epoch >= self.val_begin and at_interval
 
 
+def log_at_iterations(runner: Runner) -> None:
+    """Let metrics be logged at the iteration: in a run by iterations all epochs are 0.
+
+    Args:
+        runner (Runner): Runner of a run by iterations.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, LoggerHook) and hook.log_metric_by_epoch:
+            hook.log_metric_by_epoch = False
+            print_log('metrics are logged at the iteration: the run counts no epochs', 'current')
+
+
 def check_sampler(dataloader: DataLoader) -> None:
     """Check that an epoch of a data loader ends.
 
@@ -275,9 +286,13 @@ def check_sampler(dataloader: DataLoader) -> None:
     Raises:
         ConfigError: If the sampler never ends.
     """
-    if isinstance(dataloader.sampler, InfiniteSampler):
+    batches: Any = dataloader.batch_sampler
+    samplers = (batches, getattr(batches, 'sampler', None), dataloader.sampler)
+    kinds = {base.__name__ for sampler in samplers for base in type(sampler).__mro__}
+    endless = sorted(kinds.intersection(ENDLESS))
+    if endless:
         raise ConfigError(
-            'train_cfg counts epochs and train_dataloader.sampler is an InfiniteSampler, so the '
+            f'train_cfg counts epochs and train_dataloader.sampler is an {endless[0]}, so the '
             'first epoch would never end: set '
             "train_dataloader.sampler=dict(type='DefaultSampler', shuffle=True), or count "
             'iterations with train_cfg.max_iters'

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DATASETS
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from mmengine.runner import Runner as MMEngineRunner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch.utils.data import DataLoader
@@ -19,7 +19,7 @@ from mmfreq.datasets.named_errors import explain_empty, name_errors
 from mmfreq.engine.config_tree import find_data_sets
 from mmfreq.engine.data_check_hook import unwrapped
 from mmfreq.engine.layer_decay import check_paramwise
-from mmfreq.engine.loops import check_sampler
+from mmfreq.engine.loops import check_sampler, log_at_iterations
 from mmfreq.engine.plain_checkpoints import PlainCheckpointHook
 from mmfreq.engine.pretrained import check_fit, check_loaded, load_whole
 from mmfreq.utils.errors import DataError
@@ -99,6 +99,8 @@ class Runner(MMEngineRunner):
         built = super().build_train_loop(loop)
         if isinstance(built, EpochBasedTrainLoop):
             check_sampler(built.dataloader)
+        if isinstance(built, IterBasedTrainLoop):
+            log_at_iterations(self)
         return built
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:

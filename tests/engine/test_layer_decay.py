@@ -75,6 +75,8 @@ def test_every_option_of_mmengine_multiplies_with_the_decay(scope):
             'head': dict(lr_mult=10.0, decay_mult=0.0),
             'stages.0': dict(lr_mult=0.0),
             'stages.1.blocks.1.mlp': dict(lr_mult=2.0),
+            'pos_embed': dict(decay_mult=0.0),
+            'patch': dict(lr_mult=5.0, decay_mult=3.0),
         },
     )
     expected = {  # learning rate and weight decay
@@ -86,7 +88,9 @@ def test_every_option_of_mmengine_multiplies_with_the_decay(scope):
         'backbone.stages.1.blocks.0.mlp.fc1.bias': (3 * 0.25, 0.1),
         'backbone.stages.1.blocks.0.norm1.weight': (0.25, 0.05),
         'depthwise.weight': (1.0, 0.025),
-        'backbone.patch_embed.proj.bias': (3 * 0.5**4, 0.1),
+        'backbone.patch_embed.proj.bias': (5 * 0.5**4, 0.3),
+        # The longest key, as in MMEngine; what it leaves out comes from the next one.
+        'backbone.patch_embed.pos_embed': (5 * 0.5**4, 0.0),
     }
     for name, values in expected.items():
         group = found[name]
@@ -98,7 +102,10 @@ def test_a_frozen_backbone_does_not_move(scope):
     cfg = dict(
         optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1),
         constructor='mmfreq.LayerDecayOptimWrapperConstructor',
-        paramwise_cfg=dict(layer_decay_rate=0.5, custom_keys={'backbone': dict(lr_mult=0.0)}),
+        paramwise_cfg=dict(
+            layer_decay_rate=0.5,
+            custom_keys={'pos_embed': dict(decay_mult=0.0), 'backbone': dict(lr_mult=0.0)},
+        ),
     )
     optimizer = build_optim_wrapper(model, cfg)
     before = {name: param.clone() for name, param in model.named_parameters()}

@@ -115,7 +115,8 @@ def test_train_with_pretrained(case, cell):
         if tensor.ndim >= 2 and tensor.is_floating_point() and name in found
     }
     assert len(moved) > 10 and median(moved.values()) < 0.5  # 1.4 from other random ones
-    if case.name.endswith('+'):  # lr_mult=0
+    if case.name.endswith('+'):  # lr_mult=0; MMEngine's constructor takes 'pos_embed' alone
+        moved = {name: distance for name, distance in moved.items() if 'pos_embed' not in name}
         assert max(moved.values()) < 1e-6
     assert not re.search('starts from scratch', log)
     cell('result')

@@ -81,7 +81,8 @@ def views_of(sample: Any) -> Iterator[tuple[str, Any, Any]]:
     inputs, annotated = sample['inputs'], sample['data_samples']
     if isinstance(inputs, dict):
         for branch, image in inputs.items():
-            yield f'_{branch}', image, as_arrays(annotated[branch])
+            if image is not None:
+                yield f'_{branch}', image, as_arrays(annotated[branch])
     elif isinstance(inputs, (list, tuple)):
         for i, image in enumerate(inputs):
             yield f'_{i}', image, as_arrays(annotated)

@@ -16,12 +16,11 @@ def nearest(name: str, known: Sequence[str]) -> str:
         known (Sequence[str]): Names that exist.
 
     Returns:
-        str: ``'; did you mean A, B?'`` with up to three names like it, in any case of letters, the
-        most similar first; without one ``'; there are A, B, C'``, or nothing if there are none or
-        too many to read.
+        str: ``'; did you mean A, B?'`` with up to three names like it, in any case of letters;
+        without one ``'; there are A, B, C'``, or nothing if there are none or too many to read.
     """
     close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3)
-    found = [item for best in close for item in known if item.lower() == best]
+    found = [item for item in known if item.lower() in close]
     if found:
         return f'; did you mean {", ".join(found)}?'
     return f'; there are {", ".join(known)}' if 0 < len(known) <= MOST else ''

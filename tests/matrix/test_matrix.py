@@ -191,7 +191,7 @@ def test_train_without_pretrained_offline(case, cell):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ('train_dataloder.batch_size=4', 'did you mean train_dataloader'),
+        ('train_dataloder.batch_size=4', 'did you mean .*train_dataloader'),
         ('train_cfg.max_iter=2', r'train_cfg.*no argument .max_iter.; did you mean.* max_iters'),
         ('optim_wrapper.optimizer.lrr=1', r'optim_wrapper.*lrr.*did you mean.* lr'),
         (

@@ -31,7 +31,7 @@ from mmfreq.engine.command_line import (
 )
 from mmfreq.engine.config_errors import merge_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
-from mmfreq.models.pretrained import load_strictly
+from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 
 EXAMPLE = """\
@@ -108,7 +108,7 @@ def open_network(
     network = part_to_export(model)
     if args.checkpoint:
         weights = find_weights(read_checkpoint(args.checkpoint), args.checkpoint)
-        load_strictly(model, weights, args.checkpoint, args.model)
+        load_whole(model, weights, args.checkpoint, args.model)
     return model, network
 
 

@@ -18,7 +18,7 @@ from mmfreq.analysis.networks import (
     read_model_config,
     set_image_size,
 )
-from mmfreq.models.pretrained import load_pretrained, load_strictly
+from mmfreq.models.pretrained import load_pretrained, load_whole
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 from mmfreq.utils.images import check_image_size
 
@@ -63,7 +63,7 @@ def open_backbone(
         else:
             tensors = find_state_dict(read_checkpoint(checkpoint), checkpoint)
             name = model if isinstance(model, str) else model.filename
-            load_strictly(backbone, tensors, checkpoint, name)
+            load_whole(backbone, tensors, checkpoint, name)
     return backbone
 
 

@@ -1,6 +1,5 @@
 """Checkpoints that a run starts from: ``--pretrained``, and checks before and after loading."""
 
-import re
 from typing import Any
 
 import torch
@@ -9,7 +8,8 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmfreq.engine.config_tree import dicts_in, find_backbones, type_name
+from mmfreq.engine.config_tree import dicts_in, find_backbones
+from mmfreq.models.pretrained import is_pretrained
 from mmfreq.utils.checkpoint import enumerate_names, find_weights, read_checkpoint
 from mmfreq.utils.errors import CheckpointError
 
@@ -18,25 +18,11 @@ __all__ = [
     'check_fit',
     'check_loaded',
     'check_pretrained',
-    'is_pretrained',
-    'load_whole',
     'read_only_safe_checkpoints',
     'set_pretrained',
 ]
 
 PREFIX = 'backbone.'  # of a backbone's weights in the files of whole models
-
-
-def is_pretrained(init_cfg: Any) -> bool:
-    """Whether a config of an initialisation names a checkpoint.
-
-    Args:
-        init_cfg (Any): One entry of an ``init_cfg``.
-
-    Returns:
-        bool: Whether it is one that MMEngine's ``PretrainedInit`` handles.
-    """
-    return type_name(init_cfg) in ('Pretrained', 'PretrainedInit')
 
 
 def set_pretrained(cfg: Config, source: str) -> None:
@@ -174,58 +160,13 @@ def check_fit(model: nn.Module, checkpoint: Any, source: str) -> None:
         source (str): Its name, for the message.
     """
     own = model.state_dict()
-    tensors = _without_wrapper(find_weights(checkpoint, source))
-    if not any(key in own and own[key].shape == value.shape for key, value in tensors.items()):
+    tensors = find_weights(checkpoint, source)
+    names = {key: key.removeprefix('module.') for key in tensors}  # of wrappers
+    if not any(names[k] in own and own[names[k]].shape == t.shape for k, t in tensors.items()):
         raise CheckpointError(
             f'checkpoint {source} has no tensor of this {type(model).__name__}; for weights of a '
             'backbone use --pretrained, for a whole model check that the config belongs to it'
         )
-
-
-def load_whole(model: nn.Module, checkpoint: Any, source: str, same_sizes: bool = False) -> None:
-    """Load a checkpoint of a whole model.
-
-    Args:
-        model (nn.Module): A model.
-        checkpoint (Any): Content of a checkpoint.
-        source (str): Its name, for messages.
-        same_sizes (bool): Whether all tensors must have the shapes that they have in the model,
-            as the state of an optimiser needs it. Defaults to False: what a network adapts when it
-            is loaded may differ.
-
-    Raises:
-        CheckpointError: If a parameter is missing or has another shape; some are named.
-    """
-    own = model.state_dict()
-    tensors = _without_wrapper(find_weights(checkpoint, source))
-    wrong: list[str] = []
-    if same_sizes:
-        wrong = [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
-    missing: list[str] = []
-    try:
-        result = model.load_state_dict(tensors, strict=False)
-        missing = [key for key in result.missing_keys if key in dict(model.named_parameters())]
-    except RuntimeError as error:  # torch lists the tensors whose shapes differ
-        wrong += re.findall(r'size mismatch for (\S+):', str(error)) or [str(error)]
-        missing = [key for key in own if key not in tensors]
-        result = None
-    if wrong or missing:
-        parts = [
-            f'{what} {enumerate_names(keys)}'
-            for what, keys in (('missing', missing), ('of another shape', wrong))
-            if keys
-        ]
-        raise CheckpointError(
-            f'checkpoint {source} is not one of this {type(model).__name__}: '
-            f'{len(set(own) & set(tensors))} of {len(own)} names found, {"; ".join(parts)}; check '
-            'that config and checkpoint belong together'
-        )
-    if result is not None and result.unexpected_keys:
-        print_log(f'not used of {source}: {enumerate_names(result.unexpected_keys)}', 'current')
-
-
-def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix('module.'): tensor for key, tensor in tensors.items()}
 
 
 def read_only_safe_checkpoints() -> None:

@@ -51,14 +51,7 @@ def read_config(
     """
     if '://' in path:
         raise ValueError(f'{path}: a config is code, so it is read from a local file only')
-    try:
-        cfg = read_model_config(path)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # whatever the code of a config leads to
-        raise ValueError(
-            f'config {path} cannot be read ({type(error).__name__}: {error}); correct the file'
-        ) from error
+    cfg = read_model_config(path)
     if data_root:
         set_data_root(cfg, data_root)
     merge_options(cfg, options or {})

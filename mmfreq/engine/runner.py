@@ -21,7 +21,9 @@ from mmfreq.engine.data_check_hook import unwrapped
 from mmfreq.engine.layer_decay import check_paramwise
 from mmfreq.engine.loops import check_sampler, log_at_iterations
 from mmfreq.engine.plain_checkpoints import PlainCheckpointHook
-from mmfreq.engine.pretrained import check_fit, check_loaded, load_whole
+from mmfreq.engine.pretrained import check_fit, check_loaded
+from mmfreq.models.pretrained import load_whole
+from mmfreq.utils.checkpoint import find_weights
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.memory import keep_freed_memory
 
@@ -159,7 +161,8 @@ class Runner(MMEngineRunner):
             return checkpoint
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, self.logger)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_whole(model, checkpoint, filename, same_sizes=self._resume)
+        weights, name = find_weights(checkpoint, filename), f'this {type(model).__name__}'
+        load_whole(model, weights, filename, name, same_sizes=self._resume)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

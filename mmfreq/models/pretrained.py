@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import Any, NamedTuple, Protocol
 
 from mmengine.logging import print_log
@@ -21,7 +20,7 @@ __all__ = [
     'is_pretrained',
     'load_init_cfg',
     'load_pretrained',
-    'load_strictly',
+    'load_whole',
     'rename',
     'stored_choice',
 ]
@@ -143,26 +142,54 @@ def load_pretrained(
     return Coverage(list(loaded), resized, dropped, missing)
 
 
-def load_strictly(model: nn.Module, tensors: dict[str, Tensor], source: str, name: str) -> None:
+def load_whole(
+    model: nn.Module,
+    tensors: dict[str, Tensor],
+    source: str,
+    name: str,
+    same_sizes: bool = False,
+) -> None:
     """Load the weights of a whole model of any library.
 
     Args:
         model (nn.Module): The model.
-        tensors (dict[str, Tensor]): Weights by name.
-        source (str): Name of the file, for the message.
+        tensors (dict[str, Tensor]): Weights by name. Those that the model does not have are logged.
+        source (str): Name of the file, for messages.
         name (str): Name of the model, likewise.
+        same_sizes (bool): Whether all tensors must have the shapes that they have in the model,
+            as the state of an optimiser needs it. Defaults to False: what a network adapts when it
+            is loaded may differ.
 
     Raises:
-        CheckpointError: If they are not those of the model; the message names the first that are
-            missing, unknown or of another shape.
+        CheckpointError: If a parameter is missing or has another shape; the first are named.
     """
+    own, parameters = model.state_dict(), dict(model.named_parameters())
+    tensors = {key.removeprefix('module.'): tensor for key, tensor in tensors.items()}
+    wrong = [
+        key
+        for key, tensor in tensors.items()
+        if same_sizes and key in own and own[key].shape != tensor.shape
+    ]
+    unused: list[str] = []
     try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        problems = [shorten(line, 200, placeholder=' ...') for line in str(error).splitlines()[1:]]
+        missing, unused = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:  # lists the tensors whose shapes differ
+        wrong += re.findall(r'size mismatch for (\S+):', str(error)) or [str(error)]
+        missing = [key for key in own if key not in tensors]
+    missing = [key for key in missing if key in parameters]
+    if wrong or missing:
+        parts = [
+            f'{what} {enumerate_names(keys)}'
+            for what, keys in (('missing', missing), ('of another shape', wrong))
+            if keys
+        ]
         raise CheckpointError(
-            f'checkpoint {source} does not fit {name}: {enumerate_names(problems, most=3)}'
-        ) from error
+            f'checkpoint {source} does not fit {name}: '
+            f'{len(set(own) & set(tensors))} of {len(own)} names found, {"; ".join(parts)}; check '
+            'that it belongs to this network or config'
+        )
+    if unused:
+        print_log(f'not used of {source}: {enumerate_names(unused)}', 'current')
 
 
 def is_pretrained(init_cfg: dict[str, Any]) -> bool:

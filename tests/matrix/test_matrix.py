@@ -276,7 +276,7 @@ def test_test_of_another_network(case, cell):
     torch.save({'state_dict': part}, case.folder / 'part.pth')
     for path in (other, case.folder / 'part.pth'):
         done = python('tools/test.py', case.path, path, *case.root, check=False)
-        refused(done, r'is not one of this \w+: \d+ of \d+ names found, missing')
+        refused(done, r'does not fit this \w+: \d+ of \d+ names found, missing')
         assert not re.search('(mIoU|mAP|top1): ', output(done))
     cell('error')
 

@@ -14,6 +14,7 @@ import torch
 
 REPOSITORY = Path(__file__).parents[1]
 LONGEST_FILES = (
+    'test_matrix.py',
     'test_faults.py',
     'test_resumption.py',
     'test_slurm.py',

@@ -21,13 +21,16 @@ CONFIGS = {
     'fpn-dsm': 'configs/fpn_dsm_s_ade20k.py',
     'mask-rcnn-affnet': 'configs/mask_rcnn_affnet_et_coco.py',
     'retinanet-gfnet': 'configs/retinanet_gfnet_h_ti_coco.py',
+    'deeplabv3-affnet': 'configs/deeplabv3_affnet_et_ade20k.py',
+    'ssdlite-affnet': 'configs/ssdlite_affnet_et_coco.py',
+    'faster-rcnn-fdconv': 'configs/faster_rcnn_fdconv_r50_coco.py',
 }
-WITH_USERS_KEYS = [f'{name}+' for name in CONFIGS if name != 'soft-teacher']
+WITH_USERS_KEYS = [f'{name}+' for name in list(CONFIGS)[:10] if name != 'soft-teacher']
 ALL = [*CONFIGS, *WITH_USERS_KEYS]
 
 
 def is_segmentor(name):
-    return name.startswith(('fcn', 'upernet', 'fpn'))
+    return name.startswith(('fcn', 'upernet', 'fpn', 'deeplab'))
 
 
 def is_classifier(name):

@@ -225,6 +225,8 @@ def test_train_data_root_elsewhere(case, cell):
 def test_train_with_other_classes(case, cell):
     head = {
         'faster-rcnn': 'roi_head.bbox_head',
+        'faster-rcnn-fdconv': 'roi_head.bbox_head',
+        'ssdlite-affnet': 'bbox_head',
         'mask-rcnn-affnet': 'roi_head.mask_head',
         'resnet': 'head',
         'retinanet': 'bbox_head',

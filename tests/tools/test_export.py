@@ -98,8 +98,8 @@ def test_checkpoints_of_other_networks_are_refused(trained, photo):
     command = (EXPORT, config, checkpoint, '--shape', 64, 64, '--images', photo)
     affnet = ('type=mmfreq.AFFNet', 'arch=et')
     for options, name in (
-        (('model.decode_head.num_classes=7',), 'size mismatch for decode_head.conv_seg.weight'),
-        ([f'model.backbone.{option}' for option in affnet], 'Missing key'),
+        (('model.decode_head.num_classes=7',), 'of another shape decode_head.conv_seg.weight'),
+        ([f'model.backbone.{option}' for option in affnet], 'missing backbone.patch_embed'),
     ):
         message = refusal(*command, '--cfg-options', *options)
         assert f'checkpoint {checkpoint} does not fit {config}: ' in message

@@ -73,6 +73,14 @@ def test_report(source, tmp_path, log):
     assert 'missing 3: norm0.weight, norm0.bias, norm1.bias' in report
 
 
+def test_released_weights_for_grey_images(source, tmp_path):
+    torch.save(released(source), tmp_path / 'a.pth')
+    model = build(tmp_path / 'a.pth', in_channels=1)
+    model.init_weights()
+    expected = source.patch_embed.proj.weight.detach().sum(1, keepdim=True)
+    torch.testing.assert_close(model.patch_embed.proj.weight.detach(), expected)
+
+
 @pytest.mark.parametrize('mode', ['interpolate', 'kernel', 'spectrum'])
 def test_filters_are_resized_to_the_model(source, tmp_path, mode):
     torch.save(released(source), tmp_path / 'a.pth')

@@ -61,7 +61,7 @@ def run(*command, check=True, **env):
 
 def python(*command, check=True, **env):
     """Run a script in a process of its own, which has torch and MMCV imported already."""
-    if env:  # may have to be there before the imports
+    if env or str(command[0]).startswith('-'):  # the former may count before the imports
         return run(sys.executable, *command, check=check, **env)
     arguments = [str(part) for part in command]
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,6 @@ from mmfreq.analysis.networks import (
     build_model,
     image_channels,
     model_settings,
-    read_model_config,
     set_image_size,
 )
 from mmfreq.engine.command_line import (
@@ -33,6 +32,7 @@ from mmfreq.engine.config_errors import merge_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
 from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
+from mmfreq.utils.config_files import read_model_config
 
 EXAMPLE = """\
   python tools/export_onnx.py configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\

@@ -15,11 +15,11 @@ from mmfreq.analysis.networks import (
     build_backbone,
     build_model,
     model_settings,
-    read_model_config,
     set_image_size,
 )
 from mmfreq.models.pretrained import load_pretrained, load_whole
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+from mmfreq.utils.config_files import read_model_config
 from mmfreq.utils.images import check_image_size
 
 __all__ = ['normalise', 'open_backbone', 'preprocess', 'read_image', 'read_images']

@@ -17,9 +17,9 @@ from mmfreq.analysis.networks import (
     build_model,
     image_channels,
     model_settings,
-    read_model_config,
     set_image_size,
 )
+from mmfreq.utils.config_files import read_model_config
 
 __all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source']
 

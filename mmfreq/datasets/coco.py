@@ -77,7 +77,7 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
         image = raw_data_info['raw_img_info']
         folder = os.path.abspath(self.data_prefix['img'])
         path = os.path.abspath(os.path.join(folder, image['file_name']))
-        if os.path.commonpath([folder, path]) != folder:
+        if path == folder or os.path.commonpath([folder, path]) != folder:
             raise ValueError(f'image {image["file_name"]} is outside of {folder}')
         for annotation in raw_data_info['raw_ann_info']:
             mask = annotation.get('segmentation')

@@ -7,10 +7,10 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmfreq.analysis.networks import read_model_config
 from mmfreq.engine.config_errors import check_keys, merge_options
 from mmfreq.engine.config_tree import dicts_in, find_data_sets, type_name
 from mmfreq.engine.data_roots import check_data, set_data_root
+from mmfreq.utils.config_files import read_model_config
 
 __all__ = [
     'add_tensorboard',
@@ -34,7 +34,7 @@ def read_config(
 
     Args:
         path (str): Path of a config file, which is code and is executed, or one of an installed
-            library, see :func:`mmfreq.analysis.networks.read_model_config`.
+            library, see :func:`mmfreq.utils.config_files.read_model_config`.
         options (dict, optional): Values by dotted key, of ``--cfg-options``.
         work_dir (str, optional): Folder of the run. None: the config's, or one under ``work_dirs``
             with the config's name.

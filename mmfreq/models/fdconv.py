@@ -20,7 +20,7 @@ from mmfreq.ops.kernel_spectrum import (
 )
 from mmfreq.registry import MODELS
 
-__all__ = ['FDConv', 'build_fdconv']
+__all__ = ['FDConv']
 
 # Options of the original that it ignores itself.
 IGNORED_OPTIONS = ('use_fdconv_if_stride_in', 'att_grid', 'fs_feat', 'global_selection')
@@ -48,6 +48,7 @@ FIXED_BAND_OPTIONS: dict[str, Any] = dict(
 )
 
 
+@MODELS.register_module()
 class FDConv(nn.Module):
     """Convolution whose kernel is composed in the frequency domain, anew for every image.
 
@@ -67,23 +68,28 @@ class FDConv(nn.Module):
     (Linwei-Chen/FDConv, ``FDConv_detection/mmdet_custom/FDConv.py``), whose config options are
     accepted, those that no released model uses with their usual value only.
 
-    Networks build it by ``conv_cfg=dict(type='mmfreq.FDConv')``, see :func:`build_fdconv`. It is no
-    ``nn.Conv2d`` and has no ``weight``, so that nothing treats it as one. MMCV's ``fuse_conv_bn``
-    leaves it and its norm alone, but takes the norm for that of an ``nn.Conv2d`` directly before it
-    in the same module if that has none, as with every layer that it does not know.
+    Networks build it by ``conv_cfg=dict(type='mmfreq.FDConv')``. Thin layers and kernels of other
+    sizes stay plain, as in the original, and so do grouped ones: calling the class returns an
+    ``nn.Conv2d`` then. Others are no ``nn.Conv2d`` and have no ``weight``, so that nothing treats
+    them as one. MMCV's ``fuse_conv_bn`` leaves a layer and its norm alone, but takes the norm for
+    that of an ``nn.Conv2d`` directly before it in the same module if that has none, as with every
+    layer that it does not know.
 
     Args:
         in_channels (int): Number of input channels ``I``.
         out_channels (int): Number of output channels ``O``.
-        kernel_size (int | tuple[int, ...]): Side of the kernel, which is square.
+        kernel_size (int | tuple[int, ...]): Side of the kernel.
         stride (int | tuple[int, ...]): As in ``nn.Conv2d``, as are the next ones. Defaults to 1.
         padding (int | tuple[int, ...] | str): Defaults to 0.
         dilation (int | tuple[int, ...]): Defaults to 1.
-        groups (int): 1, as there are only dense ones. Defaults to 1.
+        groups (int): Defaults to 1; others stay plain.
         bias (bool): Whether it has a bias, which starts at zero. Defaults to True.
         padding_mode (str): Defaults to ``'zeros'``.
         kernel_num (int, optional): Number of groups of coefficients; released models have 64. None
             for half of ``out_channels``, and its square root as ``kernel_temp``. Defaults to 4.
+        use_fdconv_if_c_gt (int): Plain convolution unless both numbers of channels are larger.
+            Defaults to 16.
+        use_fdconv_if_k_in (Sequence[int]): Sides of kernels that are dynamic. Defaults to (1, 3).
         use_fbm_if_k_in (Sequence[int]): Sides of kernels with band modulation. Defaults to (3,).
         use_ksm_local (bool): Whether the attention over channels and positions together exists.
             Defaults to True.
@@ -103,13 +109,17 @@ class FDConv(nn.Module):
         **kwargs: Other options of the original.
 
     Raises:
-        ValueError: If the convolution is grouped or not square, or an option has an unsupported
-            value.
+        ValueError: If an option has an unsupported value.
     """
 
     group_map: Tensor
     bias: nn.Parameter | None
     extra_repr = nn.Conv2d.extra_repr
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A plain convolution where there is nothing to compose, otherwise a new layer."""
+        plain = _plain_conv(*args, **kwargs) if args or kwargs else None  # copies have no arguments
+        return super().__new__(cls) if plain is None else plain
 
     def __init__(
         self,
@@ -124,6 +134,8 @@ class FDConv(nn.Module):
         padding_mode: str = 'zeros',
         *,
         kernel_num: int | None = 4,
+        use_fdconv_if_c_gt: int = 16,
+        use_fdconv_if_k_in: Sequence[int] = (1, 3),
         use_fbm_if_k_in: Sequence[int] = (3,),
         use_ksm_local: bool = True,
         kernel_temp: float = 1.0,
@@ -146,12 +158,7 @@ class FDConv(nn.Module):
         ):
             if choice is not None and choice not in known:
                 raise ValueError(f'{name} must be one of {known}, got {choice!r}')
-        height, side = to_2tuple(kernel_size)
-        if groups != 1 or height != side:
-            raise ValueError(
-                f'FDConv is dense and square, got groups={groups}, kernel_size={kernel_size}; '
-                "conv_cfg=dict(type='mmfreq.FDConv') of a network leaves others plain"
-            )
+        side, _ = to_2tuple(kernel_size)
         if kernel_num is None:
             kernel_num = out_channels // 2
             kernel_temp = math.sqrt(kernel_num)
@@ -300,8 +307,7 @@ class FDConv(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-@MODELS.register_module(name='FDConv')
-def build_fdconv(
+def _plain_conv(
     in_channels: int,
     out_channels: int,
     kernel_size: int | tuple[int, ...],
@@ -314,33 +320,9 @@ def build_fdconv(
     *,
     use_fdconv_if_c_gt: int = 16,
     use_fdconv_if_k_in: Sequence[int] = (1, 3),
-    **kwargs: Any,
-) -> nn.Conv2d | FDConv:
-    """Build a convolution of a network with ``conv_cfg=dict(type='mmfreq.FDConv')``.
-
-    Thin layers and other kernel sizes stay plain, as in the original, and so do grouped ones.
-
-    Args:
-        in_channels (int): As in ``nn.Conv2d``, as are the next ones.
-        out_channels (int): Number of output channels.
-        kernel_size (int | tuple[int, ...]): Size of the kernel.
-        stride (int | tuple[int, ...]): Defaults to 1.
-        padding (int | tuple[int, ...] | str): Defaults to 0.
-        dilation (int | tuple[int, ...]): Defaults to 1.
-        groups (int): Defaults to 1.
-        bias (bool): Defaults to True.
-        padding_mode (str): Defaults to ``'zeros'``.
-        use_fdconv_if_c_gt (int): Plain convolution unless both numbers of channels are larger.
-            Defaults to 16.
-        use_fdconv_if_k_in (Sequence[int]): Sides of kernels that are dynamic. Defaults to (1, 3).
-        **kwargs: Options of :class:`FDConv`.
-
-    Returns:
-        nn.Conv2d | FDConv: The layer.
-
-    Raises:
-        ValueError: See :class:`FDConv`.
-    """
+    **_: Any,
+) -> nn.Conv2d | None:
+    """What stays a plain convolution, see :class:`FDConv`; None for what does not."""
     height, width = to_2tuple(kernel_size)
     is_dynamic = (
         groups == 1
@@ -348,9 +330,9 @@ def build_fdconv(
         and height == width
         and height in use_fdconv_if_k_in
     )
-    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
     if is_dynamic:
-        return FDConv(*arguments, padding_mode, **kwargs)
+        return None
+    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
     return nn.Conv2d(*arguments, padding_mode)  # type: ignore[arg-type]
 
 

@@ -25,11 +25,11 @@ from mmfreq.analysis.networks import (
     build_model,
     default_shape,
     image_channels,
-    read_model_config,
 )
 from mmfreq.analysis.operator_costs import CONVENTIONS
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.config_errors import merge_options
+from mmfreq.utils.config_files import read_model_config
 
 EXAMPLE = """\
   python tools/analysis_tools/get_flops.py configs/upernet_gfnet_h_s_ade20k.py --shape 512 2048

@@ -1,8 +1,8 @@
 """Print a config with everything that it inherits."""
 
-from mmfreq.analysis.networks import read_model_config
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.config_errors import merge_options
+from mmfreq.utils.config_files import read_model_config
 
 EXAMPLE = """\
   python tools/visualization/print_config.py configs/fpn_dfformer_s18_ade20k.py \\

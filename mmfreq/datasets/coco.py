@@ -7,10 +7,10 @@ from typing import Any
 from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmdet.datasets.api_wrappers import COCO
 
-from mmfreq.datasets.named_errors import NamedErrors
 from mmfreq.registry import DATASETS
 from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import DataError
+from mmfreq.utils.named_errors import NamedErrors
 
 __all__ = ['CocoDataset']
 

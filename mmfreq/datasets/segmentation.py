@@ -3,8 +3,8 @@
 from mmseg.datasets import ADE20KDataset as MMSegADE20KDataset
 from mmseg.datasets import BaseSegDataset as MMSegBaseSegDataset
 
-from mmfreq.datasets.named_errors import NamedErrors
 from mmfreq.registry import DATASETS
+from mmfreq.utils.named_errors import NamedErrors
 
 __all__ = ['ADE20KDataset', 'BaseSegDataset']
 

@@ -11,11 +11,11 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from mmfreq.datasets.named_errors import NamedPipeline, inner_data_sets
 from mmfreq.engine.randomness import preserved_randomness
 from mmfreq.registry import HOOKS
 from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import ConfigError
+from mmfreq.utils.named_errors import NamedPipeline, inner_data_sets
 
 __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 

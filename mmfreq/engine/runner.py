@@ -15,7 +15,6 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch.utils.data import DataLoader
 
 from mmfreq import preemption
-from mmfreq.datasets.named_errors import explain_empty, name_errors
 from mmfreq.engine.config_tree import find_data_sets
 from mmfreq.engine.data_check_hook import unwrapped
 from mmfreq.engine.layer_decay import check_paramwise
@@ -26,6 +25,7 @@ from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.checkpoint import find_weights
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.memory import keep_freed_memory
+from mmfreq.utils.named_errors import explain_empty, name_errors
 
 __all__ = ['Runner']
 

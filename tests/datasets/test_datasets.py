@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmfreq.datasets import CheckSegMap
 from mmfreq.datasets.coco import check_classes
-from mmfreq.datasets.named_errors import name_errors
+from mmfreq.utils.named_errors import name_errors
 
 
 @pytest.fixture(params=['mmseg', 'mmdet'])

@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, VISUALIZERS, init_default_scope
 from tqdm import tqdm
 
-from mmfreq.datasets.named_errors import inner_data_sets, name_errors
 from mmfreq.engine.command_line import (
     add_config_options,
     add_data_root,
@@ -21,6 +20,7 @@ from mmfreq.engine.command_line import (
 from mmfreq.engine.config_errors import require_keys
 from mmfreq.engine.predictions import LIBRARIES, library_of
 from mmfreq.engine.run_configs import read_config
+from mmfreq.utils.named_errors import inner_data_sets, name_errors
 
 EXAMPLE = """\
   python tools/visualization/browse_dataset.py configs/fpn_dfformer_s18_ade20k.py --number 8 \\

@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
-    cfg = read_config_of(args)
+    cfg = read_config_of(args, ['test'])
     require_keys(cfg, ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'), 'a test')
     check_checkpoint(args.checkpoint)
     cfg.load_from, cfg.resume = args.checkpoint, False

@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
 
 def prepare(args: argparse.Namespace) -> Runner:
     """Build the runner that the command line asks for, after checking all it names."""
-    cfg = read_config_of(args)
+    cfg = read_config_of(args, ['train', 'val'])
     require_keys(cfg, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'), 'training')
     prepare_distributed(cfg, args.launcher)
     source = args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'auto'))

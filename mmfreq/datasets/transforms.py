@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmfreq.registry import TRANSFORMS
 
@@ -31,7 +31,7 @@ class CheckSegMap(BaseTransform):
         same_size (bool): Whether the map must be as large as the image at this point of the
             pipeline. Defaults to True.
         backend_args (dict, optional): Where the files are, as in ``LoadAnnotations``. Defaults to
-            None.
+            None: local ones; values above 255 of others are not seen.
     """
 
     def __init__(
@@ -87,16 +87,19 @@ class CheckSegMap(BaseTransform):
 
     def _beyond_eight_bits(self, path: str) -> int | None:
         """The highest value of a file if it does not fit into 8 bits, which mmseg reads."""
-        with Image.open(self._open(path)) as image:  # reads the head of the file only
-            if image.mode in EIGHT_BITS:
-                return None
-            highest = int(np.asarray(image).max())
+        file: str | BytesIO = path
+        if self.backend_args is not None:
+            file = BytesIO(fileio.get(path, backend_args=self.backend_args))
+        elif not os.path.isfile(path):
+            return None
+        try:
+            with Image.open(file) as image:  # reads the head of the file only
+                if image.mode in EIGHT_BITS:
+                    return None
+                highest = int(np.asarray(image).max())
+        except UnidentifiedImageError:  # arrays and volumes, which mmseg does not read as images
+            return None
         return highest if highest > np.iinfo(np.uint8).max else None
-
-    def _open(self, path: str) -> str | BytesIO:
-        if self.backend_args is None and os.path.isfile(path):
-            return path
-        return BytesIO(fileio.get(path, backend_args=self.backend_args))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_classes={self.num_classes})'

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,11 +144,12 @@ def errors_as_messages() -> Iterator[None]:
         sys.exit(f'error: {message}')
 
 
-def read_config_of(args: argparse.Namespace) -> Config:
+def read_config_of(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     """Read the config that a command line names, with the options of :func:`make_run_parser`.
 
     Args:
         args (argparse.Namespace): Parsed command line.
+        splits (Sequence[str]): Data that the run reads, of ``'train'``, ``'val'`` and ``'test'``.
 
     Returns:
         Config: The config.
@@ -158,7 +159,7 @@ def read_config_of(args: argparse.Namespace) -> Config:
         ValueError: If the config cannot be read, or has keys that nothing reads.
     """
     read_only_safe_checkpoints()
-    cfg = read_config(args.config, args.cfg_options, args.work_dir, args.data_root)
+    cfg = read_config(args.config, args.cfg_options, args.work_dir, args.data_root, splits)
     allow_mismatch(cfg, args.allow_mismatch)
     return cfg
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mmfreq.engine.config_tree import dicts_in
 from mmfreq.utils.names import nearest
@@ -168,8 +168,8 @@ def _parameters(frame: FrameType, node: dict) -> list[str]:
     """Names of the arguments of what a frame calls."""
     called = frame.f_locals.get('obj_cls')
     if called is None:  # MMEngine calls its own loops without a registry
-        return ['max_epochs', 'max_iters', 'val_begin', 'val_interval', 'dynamic_intervals']
-    names = []
+        called = EpochBasedTrainLoop if 'max_epochs' in node else IterBasedTrainLoop
+    names: list[str] = []
     for kind in inspect.getmro(called) if inspect.isclass(called) else [called]:
         try:
             names += list(inspect.signature(kind).parameters)

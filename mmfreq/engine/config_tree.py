@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ['dicts_in', 'find_backbones', 'find_data_sets', 'map_leaves', 'type_name']
+__all__ = ['dicts_in', 'find_backbones', 'find_data_sets', 'map_leaves', 'package_of', 'type_name']
 
 
 def dicts_in(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
@@ -57,6 +57,20 @@ def type_name(node: Any) -> str:
     """
     kind = node.get('type', '') if isinstance(node, dict) else ''
     return kind.split('.')[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
+
+
+def package_of(node: Any) -> str:
+    """Package or scope that a config dict's ``type`` is from; ``''`` if it does not say.
+
+    Args:
+        node (Any): A config dict, whose ``type`` may be a name, a name with scope or a class.
+
+    Returns:
+        str: For example ``'mmseg'`` for ``dict(type='mmseg.FCNHead')`` and ``dict(type=FCNHead)``.
+    """
+    kind = node.get('type', '')
+    name = kind if isinstance(kind, str) else f'{kind.__module__}.'
+    return name.split('.')[0] if '.' in name else ''
 
 
 def find_backbones(model: Any) -> dict[str, dict]:

@@ -1,10 +1,12 @@
 """Whether heads and data agree about classes, before a run begins."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -21,7 +23,8 @@ __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 
 # Heads that count something else than the classes of the data set: by name and by type.
 OTHER_NAMES = ('rpn_head', 'semantic_head')
-OTHER_TYPES = ('RPN', 'Fusion', 'GroundingDINO', 'STDC', 'Depth', 'ReID')
+OTHER_TYPES = ('RPN', 'Fusion', 'GroundingDINO', 'STDCHead', 'VPDDepthHead', 'ReIDHead')
+OTHER_DATA = ('MOTChallengeDataset',)  # whose detectors know pedestrians only
 
 
 @HOOKS.register_module()
@@ -41,7 +44,7 @@ class DataCheckHook(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self, allow: Sequence[str] = (), num_maps: int = 50) -> None:
-        self.allow = tuple(allow)
+        self.allow = (allow,) if isinstance(allow, str) else tuple(allow)
         self.num_maps = num_maps
 
     def before_run(self, runner: Runner) -> None:
@@ -65,13 +68,14 @@ class DataCheckHook(Hook):
             if isinstance(loop, BaseLoop):
                 dataset = loop.dataloader.dataset
                 self._check_classes(heads, dataset, f'{split}_dataloader.dataset')
-                if split == 'train':
+                if split == 'train' and is_main_process():
                     for inner in inner_data_sets(dataset):
                         self._look_at_label_maps(inner)
 
     def _check_classes(self, heads: dict[str, int], dataset: Any, key: str) -> None:
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        if classes is None:
+        kinds = {type(inner).__name__ for inner in inner_data_sets(dataset)}
+        if classes is None or kinds & set(OTHER_DATA):
             return
         if isinstance(classes, str):
             raise ConfigError(
@@ -109,9 +113,11 @@ class DataCheckHook(Hook):
             return
         count = min(self.num_maps, len(dataset))
         occurring, ignored, pixels = set(), 0, 0
+        load = NamedPipeline(partial(_load_label_map, dataset.pipeline.transforms), None)
         with preserved_randomness():
             for i in np.linspace(0, len(dataset) - 1, count).astype(int):
-                for label_map in _load_label_map(dataset, int(i)):
+                label_map = load(dataset.get_data_info(int(i)))
+                if label_map is not None:
                     labels, counts = np.unique(label_map, return_counts=True)
                     occurring.update(labels.tolist())
                     ignored += int(counts[labels == dataset.ignore_index].sum())
@@ -170,13 +176,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def _load_label_map(dataset: Any, index: int) -> Iterator[np.ndarray]:
+def _load_label_map(transforms: Sequence[Any], sample: Any) -> np.ndarray | None:
     """The label map of a sample as it is before any augmentation, if the pipeline loads one."""
-    sample = dataset.get_data_info(index)
-    for transform in dataset.pipeline.transforms:
+    for transform in transforms:
         sample = transform(sample)
-        if sample is None:
-            return
-        if 'gt_seg_map' in sample:
-            yield sample['gt_seg_map']
-            return
+        if sample is None or 'gt_seg_map' in sample:
+            break
+    return None if sample is None else sample.get('gt_seg_map')

@@ -44,42 +44,46 @@ def set_data_root(cfg: Config, data_roots: str | Sequence[str]) -> None:
             '--data-root: no data set of the config has a data_root; set its paths with '
             '--cfg-options train_dataloader.dataset....=PATH'
         )
-    new_roots = {}
+    new_roots: dict[str, str] = {}
     for value in [data_roots] if isinstance(data_roots, str) else data_roots:
         old, _, new = value.partition('=')
-        if new and _plain(old) in known:
-            new_roots[_plain(old)] = _plain(new)
-        elif len(known) == 1:
-            new_roots[next(iter(known))] = _plain(value)
-        else:
-            lines = [f'  {old} ({", ".join(keys)})' for old, keys in known.items()]
-            first = next(iter(known))
-            raise ValueError(
-                f'--data-root {value}: the config has several roots, say which one is meant with '
-                f'--data-root {first}={value}, once for each:\n' + '\n'.join(lines)
-            )
+        if not new or _plain(old) not in known:
+            old, new = next(iter(known)), value
+            if len(known) > 1:
+                lines = [f'  {root} ({", ".join(keys)})' for root, keys in known.items()]
+                raise ValueError(
+                    f'--data-root {value}: the config has several roots, say which one is meant '
+                    f'with --data-root {old}={value}, once for each:\n' + '\n'.join(lines)
+                )
+        if _plain(old) in new_roots:
+            raise ValueError(f'--data-root {value}: {old} is given a second place')
+        new_roots[_plain(old)] = _plain(new)
 
     def replace(value: Any) -> Any:
-        for old, new in new_roots.items():
-            if isinstance(value, str) and (_plain(value) == old or value.startswith(f'{old}/')):
-                return new + value[len(old) :]
-        return value
+        if not isinstance(value, str):
+            return value
+        roots = [old for old in known if _plain(value) == old or value.startswith(f'{old}/')]
+        root = max(roots, key=len, default='')  # of nested ones the one that is meant
+        return new_roots[root] + value[len(root) :] if root in new_roots else value
 
     for key, part in cfg._cfg_dict.items():
         if key not in UNTOUCHED:
             cfg._cfg_dict[key] = map_leaves(part, replace)
 
 
-def check_data(cfg: Config) -> None:
+def check_data(cfg: Config, splits: Sequence[str]) -> None:
     """Raise a ``FileNotFoundError`` with instructions if a folder or file of a data set is missing.
 
     Data sets that are downloaded or lie in other storages than local folders pass.
 
     Args:
         cfg (Config): Config of a run.
+        splits (Sequence[str]): What the run reads, of ``'train'``, ``'val'`` and ``'test'``.
     """
     scope = cfg.get('default_scope') or 'mmengine'
     for key, dataset in find_data_sets(cfg).items():
+        if key.split('_')[0] not in splits:
+            continue
         if dataset.get('backend_args') or _is_downloaded(dataset, scope):
             continue
         for part, path in _paths(dataset):

@@ -26,12 +26,12 @@ FIXES = {
         'if the last batch is smaller, or a norm_cfg of that head without batch statistics, such '
         "as dict(type='GN', num_groups=32)"
     ),
-    'is out of bounds': (
+    r'Target \d+ is out of bounds': (
         'a label is beyond num_classes of a head: put mmfreq.CheckSegMap behind LoadAnnotations to '
         'see in which file'
     ),
 }
-"""Errors of torch, by a part of their text, with what a user can do."""
+"""Errors of torch, by a pattern of their text, with what a user can do."""
 
 _LOST = re.compile('connection (closed|reset)|broken pipe|gloo|nccl|peer', re.IGNORECASE)
 
@@ -51,8 +51,8 @@ def cause_of(error: BaseException) -> str:
         name, _, message = message.splitlines()[-1].partition(': ')
     if not isinstance(error, EXPLAINED):
         message = f'{name}: {message}'
-    for text, fix in FIXES.items():
-        if text in message:
+    for pattern, fix in FIXES.items():
+        if re.search(pattern, message):
             message = f'{message}; {fix}'
     return ' '.join(message.split())
 
@@ -72,7 +72,7 @@ def log_failure(error: BaseException, log: Path, cfg: Config | None = None) -> s
     Returns:
         str: The cause.
     """
-    said = isinstance(error, EXPLAINED) or any(text in str(error) for text in FIXES)
+    said = isinstance(error, EXPLAINED) or any(re.search(p, str(error)) for p in FIXES)
     key = None if said else explain(error, cfg)
     own = key or cause_of(error)
     own = f'rank {get_rank()}: {own}' if get_rank() else own

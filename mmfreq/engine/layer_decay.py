@@ -8,7 +8,9 @@ from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from mmfreq.engine.config_tree import type_name
 from mmfreq.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import ConfigError
 from mmfreq.utils.names import nearest
 
@@ -123,7 +125,7 @@ def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
         ConfigError: If an option of MMEngine's own constructor is unknown.
     """
     options = optim_wrapper.get('paramwise_cfg') or {}
-    is_mmengines = optim_wrapper.get('constructor', DEFAULT) == DEFAULT
+    is_mmengines = type_name(dict(type=optim_wrapper.get('constructor', DEFAULT))) == DEFAULT
     if is_mmengines:
         _refuse_unknown(options, OPTIONS)
     names = [name for name, _ in model.named_parameters()]
@@ -139,16 +141,18 @@ def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
 
 def _say_overruled(custom_keys: dict[str, dict], names: Sequence[str]) -> None:
     """Log options of ``custom_keys`` without effect, where MMEngine takes another key alone."""
+    overruled: dict[str, list[str]] = {}
     for name in names:
         first, *others = _matching(custom_keys, name) or [{}]
-        lost = {option for keys in others for option in keys if option not in first}
-        if lost:
-            print_log(
-                f'{", ".join(sorted(lost))} of paramwise_cfg.custom_keys is not that of a shorter '
-                f'key for {name}: MMEngine takes the longest key alone, set it there',
-                'current',
-                logging.WARNING,
-            )
+        for option in {option for keys in others for option in keys if option not in first}:
+            overruled.setdefault(option, []).append(name)
+    for option, found in overruled.items():
+        print_log(
+            f'{option} of paramwise_cfg.custom_keys is not that of a shorter key for '
+            f'{enumerate_names(found)}: MMEngine takes the longest key alone, set it there',
+            'current',
+            logging.WARNING,
+        )
 
 
 def _refuse_unknown(options: dict[str, Any], known: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmfreq.utils.errors import CheckpointError
+
 __all__ = ['PlainCheckpointHook', 'make_plain', 'restore_logs']
 
 HISTORY = ('values', 'counts', 'max_length')  # of a log buffer
@@ -60,11 +62,16 @@ def restore_logs(checkpoint: dict) -> None:
         checkpoint (dict): Content of a checkpoint, changed in place; others are left as they are.
     """
     hub = checkpoint.get('message_hub')
-    scalars = (hub.get('log_scalars') if isinstance(hub, dict) else None) or {}
+    scalars = hub.get('log_scalars') if isinstance(hub, dict) else None
+    if not isinstance(scalars, dict):
+        return
     for name, value in scalars.items():
         if isinstance(value, dict) and set(value) == set(HISTORY):
-            values, counts = (torch.as_tensor(value[part]).cpu().numpy() for part in HISTORY[:2])
-            scalars[name] = HistoryBuffer(values, counts, int(value['max_length']))
+            try:
+                values, counts = (value[part].cpu().numpy() for part in HISTORY[:2])
+                scalars[name] = HistoryBuffer(values, counts, int(value['max_length']))
+            except (AttributeError, TypeError, ValueError, AssertionError) as error:
+                raise CheckpointError(f'the checkpoint has a damaged log of {name!r}') from error
 
 
 def _plain(value: Any) -> Any:

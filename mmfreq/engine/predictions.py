@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmfreq.engine.config_tree import dicts_in, type_name
+from mmfreq.engine.config_tree import dicts_in, package_of, type_name
 
 __all__ = ['Library', 'library_of', 'save_predictions', 'show_predictions']
 
@@ -48,7 +48,7 @@ def library_of(cfg: Config, option: str) -> str:
     Raises:
         ValueError: If neither ``default_scope`` nor the type of the model says so.
     """
-    for name in (cfg.get('default_scope'), str(cfg.model.get('type')).split('.')[0]):
+    for name in (cfg.get('default_scope'), package_of(cfg.model)):
         if name in LIBRARIES:
             return str(name)
     raise ValueError(
@@ -88,7 +88,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
         else:  # mmseg's hook leaves files to the visualizer's backends
             backends = [
                 backend
-                for backend in cfg.visualizer.get('vis_backends') or []
+                for backend in _as_list(cfg.visualizer.get('vis_backends') or [])
                 if type_name(backend) != 'LocalVisBackend'
             ]
             local = dict(type='mmengine.LocalVisBackend', save_dir=out_dir)

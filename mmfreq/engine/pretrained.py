@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmfreq.engine.config_tree import dicts_in, find_backbones
+from mmfreq.engine.config_tree import dicts_in, find_backbones, package_of
 from mmfreq.models.pretrained import is_pretrained
 from mmfreq.utils.checkpoint import enumerate_names, find_weights, read_checkpoint
 from mmfreq.utils.errors import CheckpointError
@@ -58,7 +58,7 @@ def set_pretrained(cfg: Config, source: str) -> None:
         return
     former: dict = next((entry for entry in entries if is_pretrained(entry)), {})
     entry = {'type': 'Pretrained', **former, 'checkpoint': source}
-    if 'prefix' not in entry and not str(backbone['type']).startswith('mmfreq.'):
+    if 'prefix' not in entry and package_of(backbone) != 'mmfreq':
         names = find_weights(read_checkpoint(source), source)
         if any(name.startswith(PREFIX) for name in names):
             entry['prefix'] = PREFIX
@@ -151,18 +151,16 @@ def _has_any(module: nn.Module, tensors: dict[str, Tensor]) -> bool:
     )
 
 
-def check_fit(model: nn.Module, checkpoint: Any, source: str) -> None:
+def check_fit(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Raise a ``CheckpointError`` if no tensor of a checkpoint belongs to a model.
 
     Args:
         model (nn.Module): A model.
-        checkpoint (Any): Content of a checkpoint of a whole model or of its backbone.
-        source (str): Its name, for the message.
+        tensors (dict[str, Tensor]): Weights by name, of a whole model or of its backbone.
+        source (str): Name of the file, for the message.
     """
     own = model.state_dict()
-    tensors = find_weights(checkpoint, source)
-    names = {key: key.removeprefix('module.') for key in tensors}  # of wrappers
-    if not any(names[k] in own and own[names[k]].shape == t.shape for k, t in tensors.items()):
+    if not any(key in own and own[key].shape == tensor.shape for key, tensor in tensors.items()):
         raise CheckpointError(
             f'checkpoint {source} has no tensor of this {type(model).__name__}; for weights of a '
             'backbone use --pretrained, for a whole model check that the config belongs to it'

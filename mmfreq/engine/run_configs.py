@@ -29,6 +29,7 @@ def read_config(
     options: dict | None,
     work_dir: str | None,
     data_root: str | Sequence[str] | None,
+    splits: Sequence[str] = ('train', 'val', 'test'),
 ) -> Config:
     """Read a config file and apply the options that all tools share.
 
@@ -40,6 +41,7 @@ def read_config(
             with the config's name.
         data_root (str | Sequence[str], optional): Folder of the data set in place of the config's,
             see :func:`mmfreq.engine.data_roots.set_data_root`.
+        splits (Sequence[str]): Data that have to be there. Defaults to all.
 
     Returns:
         Config: The config.
@@ -57,7 +59,7 @@ def read_config(
     merge_options(cfg, options or {})
     check_keys(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
-    check_data(cfg)
+    check_data(cfg, splits)
     return cfg
 
 
@@ -113,7 +115,8 @@ def enable_tta(cfg: Config) -> None:
             dataset['pipeline'] = cfg.tta_pipeline
     roi_head = cfg.model.get('roi_head') or {}
     for _, metric in dicts_in(cfg.test_evaluator):
-        if type_name(metric) == 'CocoMetric' and metric.get('metric') == ['bbox', 'segm']:
+        kinds = set(metric.get('metric') or ())
+        if type_name(metric) == 'CocoMetric' and kinds == {'bbox', 'segm'}:
             print_log('mmdet merges boxes only under --tta: masks are not evaluated', 'current')
             metric['metric'] = 'bbox'
             roi_head.update(mask_head=None, mask_roi_extractor=None)
@@ -144,13 +147,17 @@ def allow_mismatch(cfg: Config, heads: Sequence[str]) -> None:
             set, of ``--allow-mismatch``.
     """
     hooks = cfg.get('default_hooks') or {}
+    if 'data_check' in hooks and hooks['data_check'] is None:  # switched off
+        hooks.pop('data_check')  # MMEngine takes None for its own hooks only
+        return
     places = (hooks, cfg.get('custom_hooks') or [])
     found = [node for place in places for _, node in dicts_in(place) if _is_data_check(node)]
     if not found:
         cfg.default_hooks = {**hooks, 'data_check': dict(type=DATA_CHECK)}
         found = [cfg.default_hooks['data_check']]
     for hook in found:
-        hook['allow'] = [*hook.get('allow', ()), *heads]
+        given = hook.get('allow', ())
+        hook['allow'] = [*([given] if isinstance(given, str) else given), *heads]
 
 
 def _is_data_check(node: dict) -> bool:

@@ -11,17 +11,18 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from mmengine.runner import Runner as MMEngineRunner
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch.utils.data import DataLoader
 
 from mmfreq import preemption
+from mmfreq.engine.checkpoint_hook import CheckpointHook
 from mmfreq.engine.config_tree import find_data_sets
 from mmfreq.engine.data_check_hook import unwrapped
 from mmfreq.engine.layer_decay import check_paramwise
 from mmfreq.engine.loops import check_sampler, log_at_iterations
 from mmfreq.engine.plain_checkpoints import PlainCheckpointHook
 from mmfreq.engine.pretrained import check_fit, check_loaded
-from mmfreq.models.pretrained import load_whole
+from mmfreq.models.pretrained import load_whole, without_wrapper
 from mmfreq.utils.checkpoint import find_weights
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.memory import keep_freed_memory
@@ -48,7 +49,8 @@ class Runner(MMEngineRunner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._needs_whole_model = False
-        self.register_hook(PlainCheckpointHook())
+        if not any(isinstance(hook, CheckpointHook) for hook in self.hooks):  # does the same
+            self.register_hook(PlainCheckpointHook())
         self.register_hook(_SayFinished())
         if self.launcher == 'slurm':
             job, tasks = os.environ['SLURM_JOB_ID'], os.environ['SLURM_NTASKS']
@@ -146,7 +148,7 @@ class Runner(MMEngineRunner):
         Args:
             filename (str): Path or address.
             map_location (Any): As in MMEngine. Defaults to ``'cpu'``.
-            **kwargs: As in MMEngine; of no effect where the whole model is needed.
+            **kwargs: As in MMEngine; of no effect here.
 
         Returns:
             dict: Content of the checkpoint.
@@ -155,14 +157,15 @@ class Runner(MMEngineRunner):
             CheckpointError: If it does not hold the whole model where it must, or nothing of it.
         """
         model = unwrapped(self.model)
-        if not self._needs_whole_model:
-            checkpoint = super().load_checkpoint(filename, map_location, **kwargs)
-            check_fit(model, checkpoint, filename)
-            return checkpoint
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, self.logger)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        weights, name = find_weights(checkpoint, filename), f'this {type(model).__name__}'
-        load_whole(model, weights, filename, name, same_sizes=self._resume)
+        weights = without_wrapper(find_weights(checkpoint, filename))
+        if self._needs_whole_model:
+            name = f'this {type(model).__name__}'
+            load_whole(model, weights, filename, name, same_sizes=self._resume)
+        else:
+            check_fit(model, weights, filename)
+            load_state_dict(model, weights, strict=False, logger=self.logger)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

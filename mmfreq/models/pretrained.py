@@ -23,6 +23,7 @@ __all__ = [
     'load_whole',
     'rename',
     'stored_choice',
+    'without_wrapper',
 ]
 
 
@@ -161,10 +162,11 @@ def load_whole(
             is loaded may differ.
 
     Raises:
-        CheckpointError: If a parameter is missing or has another shape; the first are named.
+        CheckpointError: If a parameter or a batch norm's statistic is missing or has another shape;
+            the first are named.
     """
     own, parameters = model.state_dict(), dict(model.named_parameters())
-    tensors = {key.removeprefix('module.'): tensor for key, tensor in tensors.items()}
+    tensors = without_wrapper(tensors)
     wrong = [
         key
         for key, tensor in tensors.items()
@@ -176,7 +178,9 @@ def load_whole(
     except RuntimeError as error:  # lists the tensors whose shapes differ
         wrong += re.findall(r'size mismatch for (\S+):', str(error)) or [str(error)]
         missing = [key for key in own if key not in tensors]
-    missing = [key for key in missing if key in parameters]
+    statistics = ('running_mean', 'running_var')
+    minor = [key for key in missing if key not in parameters and not key.endswith(statistics)]
+    missing = [key for key in missing if key not in minor]
     if wrong or missing:
         parts = [
             f'{what} {enumerate_names(keys)}'
@@ -188,8 +192,24 @@ def load_whole(
             f'{len(set(own) & set(tensors))} of {len(own)} names found, {"; ".join(parts)}; check '
             'that it belongs to this network or config'
         )
-    if unused:
-        print_log(f'not used of {source}: {enumerate_names(unused)}', 'current')
+    for what, keys in (('not used of', unused), ('not in', minor)):
+        keys = [key for key in keys if not key.endswith('num_batches_tracked')]
+        if keys:
+            print_log(f'{what} {source}: {enumerate_names(keys)}', 'current')
+
+
+def without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the names that they have inside of a wrapper for several processes.
+
+    Args:
+        tensors (dict[str, Tensor]): Tensors by name.
+
+    Returns:
+        dict[str, Tensor]: The same if no name begins with ``'module.'``.
+    """
+    if not any(name.startswith('module.') for name in tensors):
+        return tensors
+    return {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
 
 
 def is_pretrained(init_cfg: dict[str, Any]) -> bool:

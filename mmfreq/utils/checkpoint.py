@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def find_weights(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
             state_dict = state_dict[key]
     tensors: dict[str, Tensor] = {}
     if isinstance(state_dict, Mapping):
-        tensors = {str(k): v for k, v in state_dict.items() if isinstance(v, Tensor)}
+        tensors = OrderedDict((str(k), v) for k, v in state_dict.items() if isinstance(v, Tensor))
+        if hasattr(state_dict, '_metadata'):  # versions of modules, which some rename tensors by
+            tensors._metadata = state_dict._metadata  # type: ignore[attr-defined]
     if not tensors:
         raise ValueError(
             f'checkpoint {source} holds no weights: expected tensors by name, at the top or under '
@@ -175,7 +178,11 @@ def write_weights(
     Returns:
         Path: The file, ``NAME-<first eight digits of its SHA-256><suffix>``.
     """
-    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}
+    plain = OrderedDict(
+        (key, tensor.detach().cpu().contiguous().clone()) for key, tensor in weights.items()
+    )
+    if hasattr(weights, '_metadata'):
+        plain._metadata = weights._metadata  # type: ignore[attr-defined]
     if suffix == '.safetensors':
         texts = {'dataset_meta': json.dumps(dict(dataset_meta))} if dataset_meta else None
         content = safetensors.torch.save(plain, texts)

@@ -1,6 +1,7 @@
 """Errors of data sets with the files that they are about, for data sets of any library."""
 
 import os
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +42,9 @@ class NamedPipeline:
         Raises:
             DataError: If the sample cannot be prepared.
         """
-        files = [info[key] for key in ('img_path', 'seg_map_path') if info.get(key)]
+        if not isinstance(info, dict):
+            return self.pipeline(info)
+        files = [path for key in ('img_path', 'seg_map_path') for path in _as_list(info.get(key))]
         if self.num_classes is not None:
             info.setdefault('num_classes', self.num_classes)
         try:
@@ -50,11 +53,19 @@ class NamedPipeline:
             return self.pipeline(info)
         except Exception as error:
             reason = ' '.join(str(error).split())  # OpenCV writes several lines
+            if not isinstance(error, (ValueError, OSError)):  # may be a fault of a transform
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                reason = f'{reason or "no message"}, in {place.filename}, line {place.lineno}'
             raise DataError(
                 f'the sample of {", ".join(files)} could not be prepared '
                 f'({type(error).__name__}: {reason}); check that the files are complete and hold '
                 'what the data set expects'
             ) from error
+
+
+def _as_list(paths: Any) -> list[str]:
+    paths = paths if isinstance(paths, (list, tuple)) else [paths]
+    return [str(path) for path in paths if path]
 
 
 class NamedErrors:
@@ -129,7 +140,10 @@ def explain_empty(dataset: Any) -> str:
             f'no sample is left of {ann_file or list(prefixes.values())}: the files are empty, or '
             'filter_cfg drops all'
         )
-    counts = Counter(os.path.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
+    files = [name for _, _, names in os.walk(folder) for name in names]
+    if any(name.endswith(suffix) for name in files):
+        return f'no sample of {folder} is left: filter_cfg drops all'
+    counts = Counter(os.path.splitext(name)[1] for name in files)
     there = ', '.join(f'{count} of {ending or "no ending"}' for ending, count in counts.items())
     return (
         f'no image ends in {suffix!r} in {folder}, which holds {there or "no files"}; set '

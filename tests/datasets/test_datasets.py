@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmfreq.datasets import CheckSegMap
 from mmfreq.datasets.coco import check_classes
-from mmfreq.utils.named_errors import name_errors
+from mmfreq.utils.named_errors import NamedPipeline, name_errors
 
 
 @pytest.fixture(params=['mmseg', 'mmdet'])
@@ -228,3 +228,13 @@ def test_classes_that_mmdet_would_number_otherwise_are_refused():
             check_classes(classes, ['cat', 'cow', 'dog'], 'a.json')
     with pytest.raises(ValueError, match='names in a tuple'):
         check_classes('cat', ['cat'], 'a.json')
+
+
+@pytest.mark.parametrize('paths', ['a.jpg', ['a.jpg', 'b.jpg'], None])
+def test_errors_name_any_kind_of_paths(paths):
+    def fail(info):
+        raise KeyError('a transform of the user')
+
+    with pytest.raises(ValueError, match=r'KeyError.*test_datasets\.py, line'):
+        NamedPipeline(fail, None)(dict(img_path=paths))
+    assert NamedPipeline(str, None)(3) == '3'

@@ -171,6 +171,30 @@ def test_check_of_the_data(tmp_path, dataset, missing):
     loader = dict(dataset={**dataset, 'data_root': str(tmp_path)})
     cfg = Config(dict(test_dataloader=loader, default_scope='mmpretrain'))
     if missing is None:
-        return check_data(cfg)
+        return check_data(cfg, ['test'])
     with pytest.raises(FileNotFoundError, match=missing.replace('R', str(tmp_path))):
-        check_data(cfg)
+        check_data(cfg, ['test'])
+
+
+def test_nested_data_roots_are_told_apart():
+    def roots(*given):
+        datasets = [dict(type='X', data_root=root) for root in ('data', 'data/ade')]
+        loader = dict(dataset=dict(type='ConcatDataset', datasets=datasets))
+        cfg = Config(dict(train_dataloader=loader))
+        set_data_root(cfg, given)
+        return [d.data_root for d in cfg.train_dataloader.dataset.datasets]
+
+    assert roots('data=/x', 'data/ade=/y') == ['/x', '/y']
+    assert roots('data=/x') == ['/x', 'data/ade']
+    with pytest.raises(ValueError, match='second place'):
+        roots('data=/x', 'data=/y')
+
+
+def test_only_data_that_a_tool_reads_have_to_be_there(tmp_path):
+    datasets = {
+        f'{split}_dataloader': dict(dataset=dict(type='X', data_root=str(root)))
+        for split, root in (('train', '/nowhere'), ('test', tmp_path))
+    }
+    check_data(Config(datasets), ['test'])
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        check_data(Config(datasets), ['train', 'val'])

@@ -144,3 +144,20 @@ def test_heads_of_the_libraries():
     init_default_scope('mmdet')
     detector = MODELS.build(settings)
     assert find_heads(detector) == {'roi_head.bbox_head': 80, 'roi_head.mask_head': 80}
+
+
+def test_a_damaged_label_map_is_named(tmp_path):
+    write_maps(tmp_path, [[0, 1]])
+    path = tmp_path / 'labels/0.png'
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r'0\.jpg.*0\.png could not be prepared'):
+        train(tmp_path, dataset(tmp_path, ('ground', 'crack')), Segmentor(2, 2))
+
+
+def test_heads_of_separable_convolutions_are_asked():
+    settings = Config.fromfile('configs/deeplabv3_affnet_et_ade20k.py').model
+    settings.backbone.norm_cfg = settings.decode_head.norm_cfg = dict(type='BN')
+    settings.decode_head.update(
+        type='DepthwiseSeparableASPPHead', c1_in_channels=0, c1_channels=0, num_classes=7
+    )
+    assert find_heads(MODELS.build(settings)) == {'decode_head': 7}

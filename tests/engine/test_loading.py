@@ -6,7 +6,9 @@ from mmengine.model import BaseModel, BaseModule
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 
+from mmfreq.engine.plain_checkpoints import restore_logs
 from mmfreq.engine.pretrained import check_fit, check_loaded
+from mmfreq.engine.runner import Runner
 from mmfreq.models import GFNet
 from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.errors import CheckpointError
@@ -79,12 +81,10 @@ def test_initialisation_without_a_checkpoint_is_as_written():
 
 
 def test_load_from_that_fits_in_nothing(file):
-    check_fit(Model(resnet()), torch.load(file), file)
-    check_fit(
-        Model(resnet()), {f'module.{k}': v for k, v in Model(resnet()).state_dict().items()}, ''
-    )
+    weights = torch.load(file)['state_dict']
+    check_fit(Model(resnet()), weights, file)
     with pytest.raises(CheckpointError, match='has no tensor of this ResNet'):
-        check_fit(resnet(), torch.load(file), file)
+        check_fit(resnet(), weights, file)
 
 
 def test_whole_models(file):
@@ -108,3 +108,32 @@ def test_a_run_goes_on_at_its_own_size_only():
     load_whole(large, small.state_dict(), 'a.pth', 'it')
     with pytest.raises(CheckpointError, match='of another shape'):
         load_whole(large, small.state_dict(), 'a.pth', 'it', same_sizes=True)
+
+
+@pytest.mark.parametrize('nesting', ['model', 'module', 'state_dict'])
+def test_load_from_takes_what_is_checked(file, tmp_path, nesting):
+    """MMEngine looks for weights under one name and warns that nothing fits."""
+    weights = torch.load(file)['state_dict']
+    path = str(tmp_path / 'nested.pth')
+    torch.save({nesting: weights}, path)
+    runner = Runner(
+        model=Model(resnet()), work_dir=str(tmp_path / nesting), experiment_name=nesting
+    )
+    runner.load_checkpoint(path)
+    assert runner.model.backbone.conv1.weight.equal(weights['backbone.conv1.weight'])
+
+
+def test_statistics_of_batch_norms_are_no_minor_part(file):
+    model, weights = Model(resnet()), torch.load(file)['state_dict']
+    weights.pop('backbone.bn1.running_var')
+    with pytest.raises(CheckpointError, match=r'missing backbone\.bn1\.running_var'):
+        load_whole(model, weights, file, 'it')
+
+
+@pytest.mark.parametrize('value', [[], dict(a='x'), dict(a=dict(values=1, counts=2, max_length=3))])
+def test_damaged_logs_end_in_an_error_or_are_left(value):
+    checkpoint = dict(message_hub=dict(log_scalars=value))
+    try:
+        restore_logs(checkpoint)
+    except CheckpointError as error:
+        assert 'damaged log' in str(error)

@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint, write_weights
 from mmfreq.utils.download import sha256
@@ -40,8 +42,11 @@ def classes_of(checkpoint: Any) -> dict[str, Any]:
     for key, value in (dataset if isinstance(dataset, dict) else {}).items():
         if str(key).lower() == 'classes' and isinstance(value, (list, tuple)):
             found['classes'] = tuple(map(str, value))
-        elif str(key).lower() == 'palette' and isinstance(value, (list, tuple)):
-            found['palette'] = [tuple(map(int, colour)) for colour in value]
+        elif str(key).lower() == 'palette' and isinstance(value, (list, tuple, Tensor)):
+            try:
+                found['palette'] = [tuple(int(part) for part in colour) for colour in value]
+            except (TypeError, ValueError) as error:
+                raise ValueError('the palette of the checkpoint is no list of colours') from error
     return found
 
 

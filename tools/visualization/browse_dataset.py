@@ -128,7 +128,7 @@ def main() -> None:
     args = parse_args()
     folder = Path(args.out_dir)
     with errors_as_messages():
-        cfg = read_config(args.config, args.cfg_options, None, args.data_root)
+        cfg = read_config(args.config, args.cfg_options, None, args.data_root, [args.split])
         number = browse(cfg, args.split, args.number, folder)
     print(f'{number} pictures in {folder}')
 

@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 def prepare(args: argparse.Namespace) -> Runner:
     """Build a runner that tests with the confusion matrix as its metric."""
-    cfg = read_config_of(args)
+    cfg = read_config_of(args, ['test'])
     require_keys(cfg, ('model', 'test_dataloader', 'test_cfg'), 'a test')
     check_checkpoint(args.checkpoint)
     cfg.load_from, cfg.resume = args.checkpoint, False

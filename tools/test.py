@@ -5,7 +5,7 @@ import argparse
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.config_errors import require_keys
 from mmfreq.engine.launch import prepare_distributed
-from mmfreq.engine.predictions import save_predictions, show_predictions
+from mmfreq.engine.predictions import UniqueNamesHook, save_predictions, show_predictions
 from mmfreq.engine.pretrained import check_checkpoint
 from mmfreq.engine.run_configs import enable_tta
 from mmfreq.engine.runner import Runner
@@ -43,7 +43,11 @@ def prepare(args: argparse.Namespace) -> Runner:
     if args.tta:
         enable_tta(cfg)
     prepare_distributed(cfg, args.launcher)
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    numbered = args.show_dir and not args.out and cfg.get('default_scope') == 'mmseg'
+    if (args.show_dir or args.out) and not numbered:  # mmseg adds numbers to pictures
+        runner.register_hook(UniqueNamesHook('--out' if args.out else '--show-dir'))
+    return runner
 
 
 if __name__ == '__main__':

@@ -1,18 +1,11 @@
 """Transforms of data pipelines."""
 
-import os
-from io import BytesIO
-
-import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine import fileio
-from PIL import Image, UnidentifiedImageError
 
 from mmfreq.registry import TRANSFORMS
+from mmfreq.utils.images import beyond_eight_bits
 
 __all__ = ['CheckSegMap']
-
-EIGHT_BITS = ('1', 'L', 'P', 'LA', 'PA', 'RGB', 'RGBA', 'CMYK')  # modes of Pillow
 
 
 @TRANSFORMS.register_module()
@@ -75,7 +68,7 @@ class CheckSegMap(BaseTransform):
             )
         # ADE20K's files count from 1, with 0 for pixels that have no class.
         offset = int(bool(results.get('reduce_zero_label')))
-        highest = self._beyond_eight_bits(path)
+        highest = beyond_eight_bits(path, self.backend_args)
         if highest is None:
             highest = int(seg_map[seg_map != self.ignore_index].max(initial=0)) + offset
         if highest >= num_classes + offset:
@@ -84,22 +77,6 @@ class CheckSegMap(BaseTransform):
                 f'is {num_classes - 1 + offset}; correct the file or num_classes'
             )
         return results
-
-    def _beyond_eight_bits(self, path: str) -> int | None:
-        """The highest value of a file if it does not fit into 8 bits, which mmseg reads."""
-        file: str | BytesIO = path
-        if self.backend_args is not None:
-            file = BytesIO(fileio.get(path, backend_args=self.backend_args))
-        elif not os.path.isfile(path):
-            return None
-        try:
-            with Image.open(file) as image:  # reads the head of the file only
-                if image.mode in EIGHT_BITS:
-                    return None
-                highest = int(np.asarray(image).max())
-        except UnidentifiedImageError:  # arrays and volumes, which mmseg does not read as images
-            return None
-        return highest if highest > np.iinfo(np.uint8).max else None
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_classes={self.num_classes})'

@@ -36,6 +36,15 @@ PARTS = {
     'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
     'auto_scale_lr': ('enable', 'base_batch_size'),
 }
+# Of OpenMMLab's configs before MMEngine, which nothing reads.
+FORMER_KEYS = (
+    'checkpoint_config',
+    'log_config',
+    'lr_config',
+    'total_epochs',
+)
+
+UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
@@ -52,6 +61,11 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
         first = key.split('.')[0]
         if first not in KEYS:
             raise ValueError(f'--cfg-options {key}: {_no_key(cfg, first)}')
+        parent, _, name = key.rpartition('.')
+        siblings = dict(dicts_in(cfg._cfg_dict)).get(parent, {}) if parent else {}
+        near = difflib.get_close_matches(name, map(str, siblings), n=1, cutoff=0.9)
+        if 'type' not in siblings and name not in siblings and near:
+            raise ValueError(f'{parent}: there is no argument {name!r}; did you mean {near[0]}?')
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, IndexError, TypeError, AssertionError) as error:
@@ -68,6 +82,11 @@ def check_keys(cfg: Config) -> None:
     for key in cfg:
         if key not in KEYS and _misspelt(key, KEYS):
             raise ValueError(f'{key} in the config is read by nothing{nearest(key, sorted(KEYS))}')
+        if key in FORMER_KEYS:
+            raise ValueError(
+                f'{key} in the config is of former versions and read by nothing; MMEngine has '
+                'optim_wrapper, param_scheduler, train_cfg, default_hooks and *_evaluator'
+            )
     for part, known in PARTS.items():
         for key in cfg.get(part) or {}:
             if key not in known:
@@ -114,7 +133,13 @@ def explain(error: BaseException, cfg: Config | None = None) -> str | None:
         if found is not None:
             key, node = found
             return f'{key}{_called(node)}: {_reason(error, frame, node)}'
-    return None
+    unexpected = UNEXPECTED.search(str(error))
+    paths = [
+        f'{key}.{unexpected[1]}' if key else unexpected[1]
+        for key, node in dicts_in(cfg._cfg_dict)
+        if unexpected and unexpected[1] in node
+    ]
+    return f'{", ".join(paths)}: {error}' if paths else None
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
@@ -149,7 +174,7 @@ def _called(node: dict) -> str:
 
 def _reason(error: BaseException, frame: FrameType, node: dict) -> str:
     text = ' '.join(str(error.args[0] if isinstance(error, KeyError) else error).split())
-    unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
+    unexpected = UNEXPECTED.search(text)
     if unexpected:
         name, takes = unexpected[1], _parameters(frame, node)
         return f'there is no argument {name!r}' + (nearest(name, takes) if takes else '')

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import is_main_process
+from mmengine.fileio import load
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -16,7 +17,8 @@ from torch import nn
 from mmfreq.engine.randomness import preserved_randomness
 from mmfreq.registry import HOOKS
 from mmfreq.utils.checkpoint import enumerate_names
-from mmfreq.utils.errors import ConfigError
+from mmfreq.utils.errors import ConfigError, DataError
+from mmfreq.utils.images import beyond_eight_bits
 from mmfreq.utils.named_errors import NamedPipeline, inner_data_sets
 
 __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
@@ -24,6 +26,7 @@ __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 # Heads that count something else than the classes of the data set: by name and by type.
 OTHER_NAMES = ('rpn_head', 'semantic_head')
 OTHER_TYPES = ('RPN', 'Fusion', 'GroundingDINO', 'STDCHead', 'VPDDepthHead', 'ReIDHead')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 OTHER_DATA = ('MOTChallengeDataset',)  # whose detectors know pedestrians only
 
 
@@ -37,7 +40,8 @@ class DataCheckHook(Hook):
 
     Args:
         allow (Sequence[str]): Names of heads that may have another number of classes, such as
-            ``'decode_head'``. Defaults to none.
+            ``'decode_head'``, and of loaders whose data may have other classes than the training,
+            such as ``'val_dataloader'``. Defaults to none.
         num_maps (int): How many label maps are read. Defaults to 50.
     """
 
@@ -54,58 +58,56 @@ class DataCheckHook(Hook):
             runner (Runner): Runner of the run.
 
         Raises:
-            ConfigError: If a head does not fit a data set, or an allowed one does not exist.
+            ConfigError: If a head does not fit a data set, data sets have other classes than one
+                another, or an allowed head does not exist.
         """
         heads = find_heads(unwrapped(runner.model))
-        unknown = [name for name in self.allow if name not in heads]
+        unknown = [name for name in self.allow if name not in heads and name not in LOADERS]
         if unknown:
             raise ConfigError(
                 f'--allow-mismatch {" ".join(unknown)}: the model has the heads '
                 f'{", ".join(heads) or "with no number of classes"}'
             )
-        for split in ('train', 'val', 'test'):
-            loop = getattr(runner, f'_{split}_loop')
-            if isinstance(loop, BaseLoop):
-                dataset = loop.dataloader.dataset
-                self._check_classes(heads, dataset, f'{split}_dataloader.dataset')
-                if split == 'train' and is_main_process():
-                    for inner in inner_data_sets(dataset):
-                        self._look_at_label_maps(inner)
+        first: tuple[str, list[str]] | None = None
+        for loader in LOADERS:
+            loop = getattr(runner, f'_{loader.split("_")[0]}_loop')
+            if not isinstance(loop, BaseLoop):
+                continue
+            for dataset in inner_data_sets(loop.dataloader.dataset):
+                key = f'{loader}.dataset'
+                classes = _classes_of(dataset, key)
+                if classes is None:
+                    continue
+                self._check_heads(heads, dataset, classes, key)
+                first = first or (key, classes)
+                if classes != first[1] and loader not in self.allow:
+                    raise ConfigError(
+                        f'{key} has other classes than {first[0]}, or in another order, so that '
+                        f'one would be taken for another\n  {first[0]}: {", ".join(first[1])}\n'
+                        f'  {key}: {", ".join(classes)}\nif it is meant to be so: '
+                        f'--allow-mismatch {loader}'
+                    )
+        if isinstance(runner._train_loop, BaseLoop) and is_main_process():
+            for dataset in inner_data_sets(runner.train_dataloader.dataset):
+                self._look_at_label_maps(dataset)
 
-    def _check_classes(self, heads: dict[str, int], dataset: Any, key: str) -> None:
-        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        kinds = {type(inner).__name__ for inner in inner_data_sets(dataset)}
-        if classes is None or kinds & set(OTHER_DATA):
-            return
-        if isinstance(classes, str):
-            raise ConfigError(
-                f'{key}.metainfo.classes must be names in a tuple, got the text {classes!r}; '
-                f'write ({classes!r},) for a single class'
-            )
-        for inner in inner_data_sets(dataset):
-            numbered = getattr(inner, 'cat_ids', None)
-            if numbered is not None and len(numbered) != len(classes):
-                raise ConfigError(
-                    f'{key} has {len(classes)} classes, of which its annotation file '
-                    f'{inner.ann_file} has {len(numbered)}: the others would be taken for one '
-                    'another; set metainfo=dict(classes=...) to names of the file, in its order'
-                )
+    def _check_heads(
+        self, heads: dict[str, int], dataset: Any, classes: list[str], key: str
+    ) -> None:
         counts = {len(classes), *_panoptic_counts(dataset.metainfo)}
         wrong = {name: n for name, n in heads.items() if n not in counts}
         refused = {name: n for name, n in wrong.items() if name not in self.allow}
         if refused:
             lines = [f'  model.{name}.num_classes={n}' for name, n in refused.items()]
-            names = enumerate_names(list(classes))
             raise ConfigError(
-                f'{key} has {len(classes)} classes ({names}), and the model has\n'
-                + '\n'.join(lines)
-                + f'\nset these to {len(classes)}, or metainfo=dict(classes=...) of the data set; '
-                f'if it is meant to be so: --allow-mismatch {" ".join(refused)}'
+                f'{key} has {len(classes)} classes ({enumerate_names(classes)}), and the model '
+                'has\n' + '\n'.join(lines) + f'\nset these to {len(classes)}, or '
+                'metainfo=dict(classes=...) of the data set; if it is meant to be so: '
+                f'--allow-mismatch {" ".join(refused)}'
             )
-        for inner in inner_data_sets(dataset):  # labels must fit the smallest head
-            pipeline = getattr(inner, 'pipeline', None)
-            if wrong and isinstance(pipeline, NamedPipeline):
-                pipeline.num_classes = min(len(classes), *wrong.values())
+        pipeline = getattr(dataset, 'pipeline', None)
+        if wrong and isinstance(pipeline, NamedPipeline):  # labels must fit the smallest head
+            pipeline.num_classes = min(len(classes), *wrong.values())
 
     def _look_at_label_maps(self, dataset: Any) -> None:
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
@@ -113,10 +115,18 @@ class DataCheckHook(Hook):
             return
         count = min(self.num_maps, len(dataset))
         occurring, ignored, pixels = set(), 0, 0
-        load = NamedPipeline(partial(_load_label_map, dataset.pipeline.transforms), None)
+        read = NamedPipeline(partial(_load_label_map, dataset.pipeline.transforms), None)
         with preserved_randomness():
             for i in np.linspace(0, len(dataset) - 1, count).astype(int):
-                label_map = load(dataset.get_data_info(int(i)))
+                sample = dataset.get_data_info(int(i))
+                path = sample.get('seg_map_path') or ''
+                highest = beyond_eight_bits(path, getattr(dataset, 'backend_args', None))
+                if highest is not None:
+                    raise DataError(
+                        f'label map {path} has the value {highest}, which mmseg reads modulo 256; '
+                        'write maps of 8 bits'
+                    )
+                label_map = read(sample)
                 if label_map is not None:
                     labels, counts = np.unique(label_map, return_counts=True)
                     occurring.update(labels.tolist())
@@ -139,6 +149,32 @@ def _panoptic_counts(metainfo: dict) -> set[int]:
     """Classes of heads for things, and for stuff with one class for all things."""
     things, stuff = (metainfo.get(f'{kind}_classes') or () for kind in ('thing', 'stuff'))
     return {len(things), len(stuff), len(stuff) + 1} if things and stuff else set()
+
+
+def _classes_of(dataset: Any, key: str) -> list[str] | None:
+    """Names of the classes of a data set, after checking that they are numbered as it says."""
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if classes is None or type(dataset).__name__ in OTHER_DATA:
+        return None
+    if isinstance(classes, str):
+        raise ConfigError(
+            f'{key}.metainfo.classes must be names in a tuple, got the text {classes!r}; '
+            f'write ({classes!r},) for a single class'
+        )
+    own = type(dataset).METAINFO.get('classes') if hasattr(type(dataset), 'METAINFO') else None
+    numbered = getattr(dataset, 'cat_ids', None)
+    if numbered is not None and (len(numbered) != len(classes) or classes != own):
+        _check_order(dataset, classes)
+    return [str(name) for name in classes]
+
+
+def _check_order(dataset: Any, classes: Sequence[str]) -> None:
+    """Data sets of mmdet number the categories that they find in a file, in its order."""
+    from mmfreq.datasets.coco import check_classes
+
+    content = load(dataset.ann_file, backend_args=getattr(dataset, 'backend_args', None))
+    names = [category['name'] for category in content['categories']]
+    check_classes(classes, names, dataset.ann_file)
 
 
 def find_heads(model: nn.Module) -> dict[str, int]:

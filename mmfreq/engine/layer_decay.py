@@ -1,11 +1,13 @@
 """Layer-wise learning-rate decay for detectors, segmentors and classifiers."""
 
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from mmfreq.engine.config_tree import type_name
@@ -128,6 +130,8 @@ def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
     is_mmengines = type_name(dict(type=optim_wrapper.get('constructor', DEFAULT))) == DEFAULT
     if is_mmengines:
         _refuse_unknown(options, OPTIONS)
+    if options.get('custom_keys'):
+        _refuse_unknown_keys(optim_wrapper)
     names = [name for name, _ in model.named_parameters()]
     if is_mmengines:
         _say_overruled(options.get('custom_keys') or {}, names)
@@ -137,6 +141,23 @@ def check_paramwise(optim_wrapper: dict[str, Any], model: nn.Module) -> None:
             f'no parameter has a name with {", ".join(idle)} of paramwise_cfg.custom_keys',
             'current',
         )
+
+
+def _refuse_unknown_keys(optim_wrapper: dict[str, Any]) -> None:
+    """Options of ``custom_keys``: MMEngine's, or any of the optimiser for its groups."""
+    kind = optim_wrapper.get('optimizer', {}).get('type')
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        optimizer = registry.get(kind) if isinstance(kind, str) else kind
+    if optimizer is None:
+        return
+    known = ['lr_mult', 'decay_mult', *list(inspect.signature(optimizer).parameters)[1:]]
+    for key, options in (optim_wrapper['paramwise_cfg'].get('custom_keys') or {}).items():
+        for name in options:
+            if name not in known:
+                raise ConfigError(
+                    f'optim_wrapper.paramwise_cfg.custom_keys[{key!r}] has {name!r}, which is '
+                    f'read by nothing{nearest(name, known)}'
+                )
 
 
 def _say_overruled(custom_keys: dict[str, dict], names: Sequence[str]) -> None:

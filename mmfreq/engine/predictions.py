@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmfreq.engine.config_tree import dicts_in, package_of, type_name
+from mmfreq.utils.errors import DataError
+from mmfreq.utils.named_errors import inner_data_sets
 
-__all__ = ['Library', 'library_of', 'save_predictions', 'show_predictions']
+__all__ = ['Library', 'UniqueNamesHook', 'library_of', 'save_predictions', 'show_predictions']
 
 
 class Library(NamedTuple):
@@ -77,8 +81,9 @@ def show_predictions(cfg: Config, folder: str) -> None:
         hooks = [dict(type=f'{name}.{library.hook}')]
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
         hooks = cfg.custom_hooks[-1:]
-    if cfg.get('visualizer') is None:
-        cfg.visualizer = dict(type=f'{name}.{library.visualizer}')
+    if type_name(cfg.get('visualizer')) in ('', 'Visualizer'):  # MMEngine's draws no predictions
+        given = cfg.get('visualizer') or {}
+        cfg.visualizer = {**given, 'type': f'{name}.{library.visualizer}'}
     for hook in hooks:
         hook[library.switch] = True
         if name == 'mmdet':
@@ -94,6 +99,37 @@ def show_predictions(cfg: Config, folder: str) -> None:
             local = dict(type='mmengine.LocalVisBackend', save_dir=out_dir)
             cfg.visualizer.vis_backends = [*backends, local]
     Path(out_dir).mkdir(parents=True, exist_ok=True)
+
+
+class UniqueNamesHook(Hook):
+    """Stops a test whose pictures or label maps, named after images, would overwrite one another.
+
+    Args:
+        option (str): Option that writes them, for the message.
+    """
+
+    def __init__(self, option: str) -> None:
+        self.option = option
+
+    def before_run(self, runner: Runner) -> None:
+        """Compare the names of the images of the test set.
+
+        Args:
+            runner (Runner): Runner of the test.
+
+        Raises:
+            DataError: If two are the same.
+        """
+        seen: dict[str, str] = {}
+        for dataset in inner_data_sets(runner.test_dataloader.dataset):
+            for i in range(len(dataset) if hasattr(dataset, 'get_data_info') else 0):
+                path = str(dataset.get_data_info(i).get('img_path') or i)
+                other = seen.setdefault(Path(path).name, path)
+                if other != path:
+                    raise DataError(
+                        f'{self.option} names files after images, and {other} and {path} have the '
+                        'same name: give them different ones, or test one folder at a time'
+                    )
 
 
 def save_predictions(cfg: Config, path: str) -> None:

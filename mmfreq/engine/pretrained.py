@@ -45,14 +45,23 @@ def set_pretrained(cfg: Config, source: str) -> None:
         )
     ((path, parent),) = found.items()
     backbone = parent['backbone']
-    # Both are older ways to name a checkpoint, which would override or contradict init_cfg.
-    for node in (parent, backbone):
-        if node.get('pretrained') is not None:
-            node['pretrained'] = None
-            print_log(f'--pretrained replaces the key pretrained around {path}', 'current')
-    given = backbone.get('init_cfg') or []
-    entries = list(given) if isinstance(given, (list, tuple)) else [given]
-    others = [entry for entry in entries if not is_pretrained(entry)]
+    # Other ways to name a checkpoint would be used instead of this one, or after it.
+    replaced = [node for node in (parent, backbone) if node.get('pretrained') is not None]
+    for node in replaced:
+        node['pretrained'] = None
+    outer = [node for key, node in dicts_in(cfg.model, 'model') if path.startswith(f'{key}.')]
+    for node in outer:
+        entries, others = _entries(node)
+        if others != entries:
+            node['init_cfg'] = others or None
+            replaced.append(node)
+    if cfg.get('load_from'):
+        cfg.load_from = None
+        replaced.append(cfg)
+    if replaced:
+        message = '--pretrained replaces load_from, and pretrained and init_cfg around'
+        print_log(f'{message} {path}, where the config has them', 'current')
+    entries, others = _entries(backbone)
     if source == 'none':
         backbone['init_cfg'] = others or None
         return
@@ -63,6 +72,13 @@ def set_pretrained(cfg: Config, source: str) -> None:
         if any(name.startswith(PREFIX) for name in names):
             entry['prefix'] = PREFIX
     backbone['init_cfg'] = [*others, entry] if others else entry
+
+
+def _entries(node: dict) -> tuple[list, list]:
+    """All entries of an ``init_cfg``, and those that name no checkpoint."""
+    given = node.get('init_cfg') or []
+    entries = list(given) if isinstance(given, (list, tuple)) else [given]
+    return entries, [entry for entry in entries if not is_pretrained(entry)]
 
 
 def check_pretrained(cfg: Config) -> bool:

@@ -1,5 +1,6 @@
 """MMEngine's runner, which stops where a run would be another one than its config says."""
 
+import logging
 import os
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from mmfreq.engine.loops import check_sampler, log_at_iterations
 from mmfreq.engine.plain_checkpoints import PlainCheckpointHook
 from mmfreq.engine.pretrained import check_fit, check_loaded
 from mmfreq.models.pretrained import load_whole, without_wrapper
-from mmfreq.utils.checkpoint import find_weights
+from mmfreq.utils.checkpoint import enumerate_names, find_weights
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.memory import keep_freed_memory
 from mmfreq.utils.named_errors import explain_empty, name_errors
@@ -158,6 +159,8 @@ class Runner(MMEngineRunner):
         """
         model = unwrapped(self.model)
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, self.logger)
+        if not isinstance(checkpoint.get('state_dict'), dict):  # where hooks expect it
+            checkpoint['state_dict'] = find_weights(checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         weights = without_wrapper(find_weights(checkpoint, filename))
         if self._needs_whole_model:
@@ -166,9 +169,28 @@ class Runner(MMEngineRunner):
         else:
             check_fit(model, weights, filename)
             load_state_dict(model, weights, strict=False, logger=self.logger)
+        if self._needs_whole_model:
+            self._compare_classes(checkpoint, filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+    def _compare_classes(self, checkpoint: dict, filename: str) -> None:
+        """Log that a checkpoint names other classes than the data."""
+        meta = checkpoint.get('meta')
+        stored = meta.get('dataset_meta') if isinstance(meta, dict) else None
+        theirs = stored.get('classes') if isinstance(stored, dict) else None
+        loop = self._test_loop if isinstance(self._test_loop, BaseLoop) else self._train_loop
+        own = getattr(loop.dataloader.dataset, 'metainfo', None)
+        ours = own.get('classes') if isinstance(own, dict) else None
+        if isinstance(theirs, (list, tuple)) and ours and list(theirs) != list(ours):
+            print_log(
+                f'{filename} was trained on other classes than those of the data\n'
+                f'  checkpoint: {enumerate_names([str(name) for name in theirs], 20)}\n'
+                f'  data: {enumerate_names(list(ours), 20)}',
+                'current',
+                logging.WARNING,
+            )
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes, memory and randomness, and name the folder of the log.

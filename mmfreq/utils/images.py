@@ -1,10 +1,16 @@
 """Images from strangers."""
 
+import os
+from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from mmengine import fileio
+from PIL import Image, UnidentifiedImageError
 
-__all__ = ['check_image_size']
+__all__ = ['beyond_eight_bits', 'check_image_size']
+
+EIGHT_BITS = ('1', 'L', 'P', 'LA', 'PA', 'RGB', 'RGBA', 'CMYK')  # modes of Pillow
 
 
 def check_image_size(path: str | Path) -> None:
@@ -26,3 +32,29 @@ def check_image_size(path: str | Path) -> None:
         raise ValueError(f'{path} is refused: {error}') from error
     except (OSError, SyntaxError):  # damaged, or unknown to Pillow
         return
+
+
+def beyond_eight_bits(path: str, backend_args: dict | None = None) -> int | None:
+    """The highest value of a label map that does not fit into the 8 bits that mmseg reads.
+
+    Args:
+        path (str): Path of the file.
+        backend_args (dict, optional): Where the file is, as in MMEngine. Defaults to None: a local
+            one; others are not looked at.
+
+    Returns:
+        int | None: The value; None if all fit, or the file is not an image.
+    """
+    file: str | BytesIO = path
+    if backend_args is not None:
+        file = BytesIO(fileio.get(path, backend_args=backend_args))
+    elif not os.path.isfile(path):
+        return None
+    try:
+        with Image.open(file) as image:  # reads the head of the file only
+            if image.mode in EIGHT_BITS:
+                return None
+            highest = int(np.asarray(image).max())
+    except UnidentifiedImageError:  # arrays and volumes, which mmseg does not read as images
+        return None
+    return highest if highest > np.iinfo(np.uint8).max else None

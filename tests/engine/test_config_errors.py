@@ -198,3 +198,30 @@ def test_only_data_that_a_tool_reads_have_to_be_there(tmp_path):
     check_data(Config(datasets), ['test'])
     with pytest.raises(FileNotFoundError, match='nowhere'):
         check_data(Config(datasets), ['train', 'val'])
+
+
+def test_options_that_look_like_their_neighbours(cfg):
+    """Parts that nothing is built from: MMEngine and the libraries ignore what they do not know."""
+    cfg.model.test_cfg = dict(rcnn=dict(score_thr=0.05))
+    with pytest.raises(
+        ValueError, match=r"model\.test_cfg\.rcnn: .*'scor_thr'; did you mean score_thr"
+    ):
+        merge_options(cfg, {'model.test_cfg.rcnn.scor_thr': 0.9})
+    merge_options(cfg, {'model.test_cfg.rcnn.max_per_img': 10})
+
+
+def test_keys_of_former_versions(cfg):
+    cfg.lr_config = dict(policy='poly')
+    with pytest.raises(ValueError, match='lr_config in the config is of former versions'):
+        check_keys(cfg)
+
+
+def test_unexpected_arguments_of_functions_are_found_in_the_config(cfg):
+    def clip_grad_norm(max_norm):
+        raise NotImplementedError
+
+    cfg.optim_wrapper.clip_grad = dict(max_nrm=1)
+    try:
+        clip_grad_norm(**cfg.optim_wrapper.clip_grad)
+    except TypeError as error:
+        assert explain(error, cfg).startswith('optim_wrapper.clip_grad.max_nrm: ')

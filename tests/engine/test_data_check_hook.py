@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 from torch import nn
 
-from mmfreq.engine.data_check_hook import DataCheckHook, find_heads
+from mmfreq.engine.data_check_hook import _classes_of, find_heads
 from mmfreq.engine.runner import Runner
 
 
@@ -126,15 +126,26 @@ def test_complete_label_maps_are_no_news(tmp_path):
     assert 'label maps' not in log
 
 
-def test_fewer_categories_than_classes_in_a_data_set_of_mmdet(mini_data):
-    """mmdet numbers the categories that it finds, and takes one class for another."""
+@pytest.mark.parametrize(
+    ('classes', 'wrong'),
+    [
+        (('person', 'unicorn', 'car'), 'not all among'),
+        (('car', 'person'), 'in another order than'),
+        (('person', 'car'), None),
+    ],
+)
+def test_classes_of_data_sets_of_mmdet(mini_data, classes, wrong):
+    """mmdet numbers the categories that it finds, in the file's order."""
     init_default_scope('mmdet')
     cfg = Config.fromfile('configs/retinanet_gfnet_h_ti_coco.py').train_dataloader.dataset
     cfg.update(type='CocoDataset', data_root=str(mini_data / 'coco'), pipeline=[])
-    cfg.metainfo = dict(classes=('person', 'unicorn', 'car'))
-    hook = DataCheckHook()
-    with pytest.raises(ValueError, match=r'has 3 classes, of which its annotation file .* has 2'):
-        hook._check_classes({}, DATASETS.build(cfg), 'train_dataloader.dataset')
+    cfg.metainfo = dict(classes=classes)
+    cfg.filter_cfg = None
+    if wrong is None:
+        assert _classes_of(DATASETS.build(cfg), 'x') == list(classes)
+        return
+    with pytest.raises(ValueError, match=rf'{wrong} the categories of .*train2017'):
+        _classes_of(DATASETS.build(cfg), 'x')
 
 
 def test_heads_of_the_libraries():
@@ -161,3 +172,46 @@ def test_heads_of_separable_convolutions_are_asked():
         type='DepthwiseSeparableASPPHead', c1_in_channels=0, c1_channels=0, num_classes=7
     )
     assert find_heads(MODELS.build(settings)) == {'decode_head': 7}
+
+
+def test_sixteen_bits_in_a_pipeline_of_mmseg(tmp_path):
+    write_maps(tmp_path, [[0, 1]])
+    cv2.imwrite(str(tmp_path / 'labels/0.png'), np.resize(np.uint16([0, 257]), (20, 20)))
+    data = dataset(tmp_path, ('ground', 'crack'))
+    data['pipeline'] = [step for step in data['pipeline'] if 'Check' not in step['type']]
+    with pytest.raises(ValueError, match=r'0\.png has the value 257, which mmseg reads modulo 256'):
+        train(tmp_path, data, Segmentor(2, 2))
+
+
+def test_training_and_validation_number_classes_alike(tmp_path):
+    write_maps(tmp_path, [[0, 1]])
+    loaders = [
+        dict(
+            batch_size=1,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dataset(tmp_path, classes),
+        )
+        for classes in (('a', 'b'), ('b', 'a'))
+    ]
+
+    def run(allow):
+        runner = Runner(
+            model=Segmentor(2, 2),
+            work_dir=str(tmp_path / 'run'),
+            train_dataloader=loaders[0],
+            train_cfg=dict(by_epoch=True, max_epochs=1, val_interval=2),
+            val_dataloader=loaders[1],
+            val_cfg=dict(),
+            val_evaluator=dict(type='mmseg.IoUMetric'),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            custom_hooks=[dict(type='mmfreq.DataCheckHook', allow=allow)],
+            experiment_name=f'{tmp_path.name}{len(allow)}',
+            default_scope='mmseg',
+        )
+        runner._train_loop = runner.build_train_loop(runner._train_loop)
+        runner._val_loop = runner.build_val_loop(runner._val_loop)
+        runner.call_hook('before_run')
+
+    with pytest.raises(ValueError, match=r'(?s)val_dataloader.* another order.*a, b.*b, a.*-mism'):
+        run(())
+    run(('val_dataloader',))

@@ -114,6 +114,18 @@ def test_a_frozen_backbone_does_not_move(scope):
     assert moved == {'head'}
 
 
+def test_options_within_custom_keys(scope):
+    model = Model(GFNet(arch=ARCH, img_size=32))
+    cfg = dict(
+        optimizer=dict(type='SGD', lr=1.0),
+        paramwise_cfg=dict(custom_keys={'head': dict(lr_mul=2.0)}),
+    )
+    with pytest.raises(ValueError, match=r"\['head'\] has 'lr_mul'.*did you mean lr_mult"):
+        check_paramwise(cfg, model)
+    cfg['paramwise_cfg']['custom_keys'] = {'head': dict(momentum=0.5, lr_mult=2.0)}
+    check_paramwise(cfg, model)
+
+
 def test_shared_parameters_and_backbones_inside_of_wrappers(scope):
     inner = Model(GFNet(arch=ARCH, img_size=32))
     inner.tied = inner.head

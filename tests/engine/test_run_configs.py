@@ -111,6 +111,15 @@ def test_pretrained_inside_of_a_wrapper(weights):
             pretrained.set_pretrained(Config(dict(model=model)), weights[0])
 
 
+def test_pretrained_decides_also_where_others_name_a_checkpoint(weights):
+    former = dict(type='Pretrained', checkpoint='former.pth')
+    for source in (weights[0], 'none'):
+        model = dict(init_cfg=[TRUNCATED, former], backbone=dict(type='mmfreq.GFNet'))
+        cfg = Config(dict(model=model, load_from='former.pth'))
+        pretrained.set_pretrained(cfg, source)
+        assert cfg.load_from is None and cfg.model.init_cfg == [TRUNCATED]
+
+
 def test_checkpoints_that_a_config_names_are_read_before_the_run(weights, tmp_path):
     for model in (
         dict(backbone=dict(init_cfg=[TRUNCATED, dict(type='Pretrained', checkpoint='C')])),

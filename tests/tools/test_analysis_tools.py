@@ -137,7 +137,7 @@ def test_wrong_input_to_get_flops(tmp_path):
     (tmp_path / 'empty.py').write_text('a = 1\n')
     (tmp_path / 'syntax.py').write_text('a = (\n')
     for options, message in (
-        (('--backbone', 'gfnet-hs'), 'did you mean gfnet-h-s'),
+        (('--backbone', 'gfnet-hs'), 'did you mean gfnet-xs'),
         (('--backbone', 'mmfreq.GFNet', '--arch', 'hs'), "no arch 'hs'; did you mean"),
         (('--backbone', 'mmpretrain.EfficientFormer', '--shape', 8), '8 x 8 pixels'),
         ((tmp_path / 'empty.py',), 'has no model with a backbone'),

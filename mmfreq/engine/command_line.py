@@ -144,12 +144,14 @@ def errors_as_messages() -> Iterator[None]:
         sys.exit(f'error: {message}')
 
 
-def read_config_of(args: argparse.Namespace, splits: Sequence[str]) -> Config:
+def read_config_of(
+    args: argparse.Namespace, splits: Sequence[str] = ('train', 'val', 'test')
+) -> Config:
     """Read the config that a command line names, with the options of :func:`make_run_parser`.
 
     Args:
         args (argparse.Namespace): Parsed command line.
-        splits (Sequence[str]): Data that the run reads, of ``'train'``, ``'val'`` and ``'test'``.
+        splits (Sequence[str]): Data that have to be there. Defaults to all.
 
     Returns:
         Config: The config.

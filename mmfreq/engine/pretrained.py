@@ -55,7 +55,7 @@ def set_pretrained(cfg: Config, source: str) -> None:
         if others != entries:
             node['init_cfg'] = others or None
             replaced.append(node)
-    if cfg.get('load_from'):
+    if cfg.get('load_from') and not cfg.get('resume'):  # else it is the run's own checkpoint
         cfg.load_from = None
         replaced.append(cfg)
     if replaced:

@@ -118,6 +118,9 @@ def test_pretrained_decides_also_where_others_name_a_checkpoint(weights):
         cfg = Config(dict(model=model, load_from='former.pth'))
         pretrained.set_pretrained(cfg, source)
         assert cfg.load_from is None and cfg.model.init_cfg == [TRUNCATED]
+    resumed = Config(dict(model=model, load_from='run/iter_2.pth', resume=True))
+    pretrained.set_pretrained(resumed, 'none')
+    assert resumed.load_from == 'run/iter_2.pth'
 
 
 def test_checkpoints_that_a_config_names_are_read_before_the_run(weights, tmp_path):

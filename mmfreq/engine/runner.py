@@ -166,11 +166,10 @@ class Runner(MMEngineRunner):
         if self._needs_whole_model:
             name = f'this {type(model).__name__}'
             load_whole(model, weights, filename, name, same_sizes=self._resume)
+            self._compare_classes(checkpoint, filename)
         else:
             check_fit(model, weights, filename)
             load_state_dict(model, weights, strict=False, logger=self.logger)
-        if self._needs_whole_model:
-            self._compare_classes(checkpoint, filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

@@ -55,9 +55,7 @@ def set_data_root(cfg: Config, data_roots: str | Sequence[str]) -> None:
                     f'--data-root {value}: the config has several roots, say which one is meant '
                     f'with --data-root {old}={value}, once for each:\n' + '\n'.join(lines)
                 )
-        if _plain(old) in new_roots:
-            raise ValueError(f'--data-root {value}: {old} is given a second place')
-        new_roots[_plain(old)] = _plain(new)
+        new_roots[_plain(old)] = _plain(new)  # of several the last one counts, as for any option
 
     def replace(value: Any) -> Any:
         if not isinstance(value, str):

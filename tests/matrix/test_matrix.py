@@ -118,7 +118,7 @@ def test_train_with_pretrained(case, cell):
     moved = {
         name: distance(found[name].float(), tensor)
         for name, tensor in expected.items()
-        if tensor.ndim >= 2 and tensor.is_floating_point() and name in found
+        if tensor.ndim >= 2 and tensor.is_floating_point() and tensor.any() and name in found
     }
     assert len(moved) > 10 and median(moved.values()) < 0.5  # 1.4 from other random ones
     if case.name.endswith('+'):  # lr_mult=0; MMEngine's constructor takes 'pos_embed' alone
@@ -266,7 +266,7 @@ def test_test_out_and_show_dir(case, cell):
 @plain
 def test_test_tta(case, cell):
     done = case.test('--tta', check=False)
-    if done.returncode:
+    if case.name in ('faster-rcnn', 'retinanet', 'soft-teacher', 'resnet'):  # they have no recipe
         refused(done, 'tta_model and tta_pipeline')
         cell('error')
     else:
@@ -306,15 +306,9 @@ def test_browse_dataset(case, cell, split):
 
 @every
 def test_get_flops(case, cell):
-    done = python(
-        *('tools/analysis_tools/get_flops.py', case.path, '--shape', 64, '--json'), check=False
-    )
-    if done.returncode:
-        refused(done, r'(model\.|backbone)')
-        cell('error')
-    else:
-        assert re.search(r'"flops": [1-9]\d+', done.stdout)
-        cell('result')
+    done = python('tools/analysis_tools/get_flops.py', case.path, '--shape', 64, '--json')
+    assert re.search(r'"flops": [1-9]\d+', done.stdout)
+    cell('result')
 
 
 @plain
@@ -328,8 +322,8 @@ def test_export_onnx(case, cell):
         *('--images', image, '--out', case.folder / 'model.onnx'),
         check=False,
     )
-    if done.returncode:
-        refused(done, '.')
+    if case.name in ('faster-rcnn', 'soft-teacher'):
+        refused(done, r'FasterRCNN cannot be exported: layer roi_head .* works on regions')
         cell('error')
     else:
         assert (case.folder / 'model.onnx').is_file()

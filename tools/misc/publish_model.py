@@ -64,9 +64,9 @@ def main() -> None:
             '.safetensors' if args.safetensors else '.pth',
             dataset_meta=dataset,
         )
-    print(f'{len(weights)} tensors written to {path}\nSHA-256: {sha256(path)}')
     named = dataset.get('classes')
     print(f'classes: {", ".join(named)}' if named else 'the checkpoint names no classes')
+    print(f'{len(weights)} tensors written to {path}\nSHA-256: {sha256(path)}')
 
 
 if __name__ == '__main__':

@@ -125,40 +125,54 @@ def classifier(folder):
     return folder / 'classifier.py'
 
 
-def test_own_classes_are_named(image, tmp_path):
-    """Of a file for others, by all of the libraries' functions."""
-    from mmdet.apis import DetInferencer, init_detector
-    from mmpretrain import ImageClassificationInferencer, get_model
+# As MMEngine stores it: with more than plain data, and keys that nobody needs.
+META = dict(dataset_meta=dict(OWN, label_map=None, reduce_zero_label=False))
+
+
+def published_own(path, folder):
+    """A file for others that knows its classes, and nothing else of the training."""
+    file = published(path, folder, META)
+    assert torch.load(file, weights_only=True)['meta'] == dict(dataset_meta=OWN)
+    return file
+
+
+def test_segmentors_name_own_classes(tmp_path):
     from mmseg.apis import MMSegInferencer, init_model
 
-    folders = [tmp_path / name for name in ('mmseg', 'mmdet', 'mmpretrain')]
-    for folder in folders:
-        folder.mkdir()
-    paths = [
-        write_config('upernet_gfnet_h_ti_ade20k', folders[0], own=True),
-        write_config('retinanet_gfnet_h_ti_coco', folders[1], own=True),
-        classifier(folders[2]),
-    ]
-    # As MMEngine stores it: with more than plain data, and keys that nobody needs.
-    meta = dict(dataset_meta=dict(OWN, label_map=None, reduce_zero_label=False))
-    files = [published(*pair, meta) for pair in zip(paths, folders, strict=True)]
-    for file in files:
-        content = torch.load(file, weights_only=True)
-        assert content['meta'] == dict(dataset_meta=OWN)
+    path = write_config('upernet_gfnet_h_ti_ade20k', tmp_path, own=True)
+    file = published_own(path, tmp_path)
     with warnings.catch_warnings():
         warnings.filterwarnings('error', message='.*class names are not saved.*')
-        segmentor = init_model(str(paths[0]), files[0], device='cpu')
-        detector = init_detector(str(paths[1]), files[1], device='cpu')
         models = [
-            segmentor,
-            detector,
-            MMSegInferencer(str(paths[0]), files[0], device='cpu').model,
-            DetInferencer(str(paths[1]), files[1], device='cpu').model,
+            init_model(str(path), file, device='cpu'),
+            MMSegInferencer(str(path), file, device='cpu').model,
         ]
     for model in models:
         assert tuple(model.dataset_meta['classes']) == OWN['classes']
-    for model in (get_model(str(paths[2]), files[2], device='cpu'), str(paths[2])):
-        inferencer = ImageClassificationInferencer(model, pretrained=files[2], device='cpu')
+
+
+def test_detectors_name_own_classes(tmp_path):
+    from mmdet.apis import DetInferencer, init_detector
+
+    path = write_config('retinanet_gfnet_h_ti_coco', tmp_path, own=True)
+    file = published_own(path, tmp_path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='.*class names are not saved.*')
+        models = [
+            init_detector(str(path), file, device='cpu'),
+            DetInferencer(str(path), file, device='cpu').model,
+        ]
+    for model in models:
+        assert tuple(model.dataset_meta['classes']) == OWN['classes']
+
+
+def test_classifiers_name_own_classes(image, tmp_path):
+    from mmpretrain import ImageClassificationInferencer, get_model
+
+    path = classifier(tmp_path)
+    file = published_own(path, tmp_path)
+    for model in (get_model(str(path), file, device='cpu'), str(path)):
+        inferencer = ImageClassificationInferencer(model, pretrained=file, device='cpu')
         assert inferencer(image)[0]['pred_class'] in OWN['classes']
 
 

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmfreq.analysis.networks import backbone_config, build_backbone, set_image_size
 from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
 from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
 from mmfreq.ops import resize_filter
+from mmfreq.zoo import backbone_config, build_backbone, set_image_size
 
 __all__ = ['build', 'global_filter', 'make_plain']
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfreq.analysis.networks import WholeNetwork
+from mmfreq.models.whole_network import WholeNetwork
 
 __all__ = [
     'BackboneOnly',

@@ -11,10 +11,10 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmfreq.analysis.flops import count_cost, count_params
-from mmfreq.analysis.networks import WholeNetwork
-from mmfreq.analysis.operator_costs import CONVENTIONS
-from mmfreq.analysis.workloads import data_samples
+from mmfreq.analysis.cost.flops import count_cost, count_params
+from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.analysis.speed.workloads import data_samples
+from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.registry import MODELS
 
 CONFIGS = sorted(Path('configs').glob('*.py'))

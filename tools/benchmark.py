@@ -17,13 +17,13 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mmfreq.analysis.benchmark import DONE, Case, measure_group
-from mmfreq.analysis.networks import PEERS, backbone_config
-from mmfreq.analysis.report import write_report
-from mmfreq.analysis.results import ResultFile, describe_machine, regressions
-from mmfreq.analysis.workloads import MODES, VARIANTS, load_source
+from mmfreq.analysis.speed.benchmark import DONE, Case, measure_group
+from mmfreq.analysis.speed.report import write_report
+from mmfreq.analysis.speed.results import ResultFile, describe_machine, regressions
+from mmfreq.analysis.speed.workloads import MODES, VARIANTS, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.utils.config_files import read_model_config
+from mmfreq.zoo import PEERS, backbone_config
 
 EXAMPLE = f"""\
   python tools/benchmark.py gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t \\

@@ -21,8 +21,8 @@ from tabulate import tabulate
 from torch import Tensor
 from tqdm import tqdm
 
-from mmfreq.analysis.results import describe_machine, regressions, write_rows
-from mmfreq.analysis.workloads import MODES, load_source
+from mmfreq.analysis.speed.results import describe_machine, regressions, write_rows
+from mmfreq.analysis.speed.workloads import MODES, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.ops import dct2, idct2, spectral_filter2d
 from mmfreq.ops.backends import BACKENDS, TABLE

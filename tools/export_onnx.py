@@ -16,12 +16,6 @@ from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor, nn
 
 from mmfreq.analysis.inputs import IMAGENET, normalise, open_backbone, preprocess, read_image
-from mmfreq.analysis.networks import (
-    build_model,
-    image_channels,
-    model_settings,
-    set_image_size,
-)
 from mmfreq.engine.command_line import (
     add_config_options,
     add_trust_option,
@@ -33,6 +27,12 @@ from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_t
 from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 from mmfreq.utils.config_files import read_model_config
+from mmfreq.zoo import (
+    build_model,
+    image_channels,
+    model_settings,
+    set_image_size,
+)
 
 EXAMPLE = """\
   python tools/export_onnx.py configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\

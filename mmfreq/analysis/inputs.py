@@ -10,17 +10,17 @@ from mmengine.config import Config
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from mmfreq.analysis.networks import (
+from mmfreq.models.pretrained import load_pretrained, load_whole
+from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
+from mmfreq.utils.config_files import read_model_config
+from mmfreq.utils.images import check_image_size
+from mmfreq.zoo import (
     backbone_config,
     build_backbone,
     build_model,
     model_settings,
     set_image_size,
 )
-from mmfreq.models.pretrained import load_pretrained, load_whole
-from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
-from mmfreq.utils.config_files import read_model_config
-from mmfreq.utils.images import check_image_size
 
 __all__ = ['normalise', 'open_backbone', 'preprocess', 'read_image', 'read_images']
 

@@ -8,9 +8,9 @@ from mmdet.datasets import CocoDataset as MMDetCocoDataset
 from mmdet.datasets.api_wrappers import COCO
 
 from mmfreq.registry import DATASETS
-from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.named_errors import NamedErrors
+from mmfreq.utils.names import enumerate_names
 
 __all__ = ['CocoDataset']
 

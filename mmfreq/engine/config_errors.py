@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
-from mmfreq.engine.config_tree import dicts_in
+from mmfreq.utils.config_tree import dicts_in
 from mmfreq.utils.names import nearest
 
 __all__ = ['check_keys', 'explain', 'merge_options', 'require_keys']

@@ -16,10 +16,10 @@ from torch import nn
 
 from mmfreq.engine.randomness import preserved_randomness
 from mmfreq.registry import HOOKS
-from mmfreq.utils.checkpoint import enumerate_names
 from mmfreq.utils.errors import ConfigError, DataError
 from mmfreq.utils.images import beyond_eight_bits
 from mmfreq.utils.named_errors import NamedPipeline, inner_data_sets
+from mmfreq.utils.names import enumerate_names
 
 __all__ = ['DataCheckHook', 'find_heads', 'unwrapped']
 

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from mmfreq.engine.config_tree import find_data_sets, map_leaves
+from mmfreq.utils.config_tree import find_data_sets, map_leaves
 
 __all__ = ['check_data', 'set_data_root']
 

@@ -12,7 +12,7 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 from torch import distributed
 
-from mmfreq.engine.config_tree import map_leaves
+from mmfreq.utils.config_tree import map_leaves
 
 __all__ = ['LAUNCHERS', 'adapt_to_cpus', 'finish_distributed', 'prepare_distributed']
 

@@ -10,11 +10,10 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
-from mmfreq.engine.config_tree import type_name
 from mmfreq.registry import OPTIM_WRAPPER_CONSTRUCTORS
-from mmfreq.utils.checkpoint import enumerate_names
+from mmfreq.utils.config_tree import type_name
 from mmfreq.utils.errors import ConfigError
-from mmfreq.utils.names import nearest
+from mmfreq.utils.names import enumerate_names, nearest
 
 __all__ = ['LayerDecayOptimWrapperConstructor', 'check_paramwise']
 

@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from mmfreq.engine.agreement import Agreement
 from mmfreq.registry import HOOKS
-from mmfreq.utils.checkpoint import enumerate_names
+from mmfreq.utils.names import enumerate_names
 
 __all__ = ['NonFiniteLossError', 'NonFiniteLossHook']
 

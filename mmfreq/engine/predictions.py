@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmfreq.engine.config_tree import dicts_in, package_of, type_name
+from mmfreq.utils.config_tree import dicts_in, package_of, type_name
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.named_errors import inner_data_sets
 

@@ -8,10 +8,11 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmfreq.engine.config_tree import dicts_in, find_backbones, package_of
 from mmfreq.models.pretrained import is_pretrained
-from mmfreq.utils.checkpoint import enumerate_names, find_weights, read_checkpoint
+from mmfreq.utils.checkpoint import find_weights, read_checkpoint
+from mmfreq.utils.config_tree import dicts_in, find_backbones, package_of
 from mmfreq.utils.errors import CheckpointError
+from mmfreq.utils.names import enumerate_names
 
 __all__ = [
     'check_checkpoint',

@@ -8,9 +8,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmfreq.engine.config_errors import check_keys, merge_options
-from mmfreq.engine.config_tree import dicts_in, find_data_sets, type_name
 from mmfreq.engine.data_roots import check_data, set_data_root
 from mmfreq.utils.config_files import read_model_config
+from mmfreq.utils.config_tree import dicts_in, find_data_sets, type_name
 
 __all__ = [
     'add_tensorboard',

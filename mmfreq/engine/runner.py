@@ -17,17 +17,18 @@ from torch.utils.data import DataLoader
 
 from mmfreq import preemption
 from mmfreq.engine.checkpoint_hook import CheckpointHook
-from mmfreq.engine.config_tree import find_data_sets
 from mmfreq.engine.data_check_hook import unwrapped
 from mmfreq.engine.layer_decay import check_paramwise
 from mmfreq.engine.loops import check_sampler, log_at_iterations
 from mmfreq.engine.plain_checkpoints import PlainCheckpointHook
 from mmfreq.engine.pretrained import check_fit, check_loaded
 from mmfreq.models.pretrained import load_whole, without_wrapper
-from mmfreq.utils.checkpoint import enumerate_names, find_weights
+from mmfreq.utils.checkpoint import find_weights
+from mmfreq.utils.config_tree import find_data_sets
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.memory import keep_freed_memory
 from mmfreq.utils.named_errors import explain_empty, name_errors
+from mmfreq.utils.names import enumerate_names
 
 __all__ = ['Runner']
 

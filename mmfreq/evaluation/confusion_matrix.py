@@ -7,14 +7,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from mmfreq.analysis.pictures import draw_confusion
 from mmfreq.registry import METRICS
 
-__all__ = ['ConfusionMatrix', 'match_boxes']
+__all__ = ['ConfusionMatrix', 'draw_confusion', 'match_boxes']
+
+MAX_CLASSES = 30
 
 
 @METRICS.register_module()
@@ -140,3 +142,34 @@ def match_boxes(boxes: Tensor, true_boxes: Tensor, iou_thr: float) -> list[int]:
             best = -1
         matches.append(best)
     return matches
+
+
+def draw_confusion(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
+    """Confusion matrix of the most frequent classes.
+
+    Args:
+        matrix (np.ndarray): Counts, a row per true and a column per predicted class, ``(N, N)``.
+        classes (Sequence[str]): N names.
+        title (str): Title of the figure.
+
+    Returns:
+        Figure: Shares of each row in percent, for at most 30 classes that occur.
+    """
+    counts = matrix.sum(axis=1)
+    frequent = np.argsort(-counts, kind='stable')[:MAX_CLASSES]
+    shown = sorted(i for i in frequent if counts[i] > 0 or matrix[:, i].sum() > 0)
+    percent = 100 * matrix[np.ix_(shown, shown)] / np.maximum(counts[shown, None], 1)
+    names = [classes[i] for i in shown]
+    side = 2.5 + 0.42 * len(shown)
+    figure, ax = plt.subplots(figsize=(side + 1, side), layout='constrained')
+    image = ax.imshow(percent, vmin=0, vmax=100, cmap='Blues')
+    ax.set_xticks(range(len(names)), names, rotation=60, ha='right', rotation_mode='anchor')
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel='prediction', ylabel='truth', title=title)
+    for row, values in enumerate(percent):
+        for column, value in enumerate(values):
+            if value >= 1:
+                colour = 'white' if value > 55 else 'black'
+                ax.text(column, row, f'{value:.0f}', ha='center', va='center', size=8, color=colour)
+    figure.colorbar(image, ax=ax, label='percent of the truth', shrink=0.7)
+    return figure

@@ -7,12 +7,9 @@ from typing import Any, NamedTuple, Protocol
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmfreq.utils.checkpoint import (
-    enumerate_names,
-    find_state_dict,
-    read_checkpoint,
-)
+from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 from mmfreq.utils.errors import CheckpointError
+from mmfreq.utils.names import enumerate_names
 
 __all__ = [
     'Adaptable',

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.download import check_hash, local_path
+from mmfreq.utils.names import enumerate_names
 from mmfreq.utils.untrusted import allowed_types, check_archive, check_tensors, offending_names
 
 __all__ = [
     'check_finite',
-    'enumerate_names',
     'find_state_dict',
     'find_weights',
     'read_checkpoint',
@@ -207,12 +207,6 @@ def check_finite(tensors: Mapping[str, Tensor], source: str | Path) -> None:
             f'checkpoint {source} has NaN or infinite values in {enumerate_names(broken)}; '
             'its training diverged, use an earlier checkpoint'
         )
-
-
-def enumerate_names(names: list[str], most: int = 5) -> str:
-    """Join names for a message, the first few and a count of the others."""
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

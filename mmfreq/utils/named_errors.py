@@ -44,7 +44,7 @@ class NamedPipeline:
         """
         if not isinstance(info, dict):
             return self.pipeline(info)
-        files = [path for key in ('img_path', 'seg_map_path') for path in _as_list(info.get(key))]
+        files = [path for key in ('img_path', 'seg_map_path') for path in _paths_in(info.get(key))]
         if self.num_classes is not None:
             info.setdefault('num_classes', self.num_classes)
         try:
@@ -63,7 +63,7 @@ class NamedPipeline:
             ) from error
 
 
-def _as_list(paths: Any) -> list[str]:
+def _paths_in(paths: Any) -> list[str]:
     paths = paths if isinstance(paths, (list, tuple)) else [paths]
     return [str(path) for path in paths if path]
 

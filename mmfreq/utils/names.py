@@ -1,9 +1,9 @@
-"""Messages about names that do not exist."""
+"""Names in messages: lists of them, and what an unknown one may have meant."""
 
 import difflib
 from collections.abc import Sequence
 
-__all__ = ['nearest']
+__all__ = ['enumerate_names', 'nearest']
 
 MOST = 60  # names that a message can list
 
@@ -24,3 +24,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
     if found:
         return f'; did you mean {", ".join(found)}?'
     return f'; there are {", ".join(known)}' if 0 < len(known) <= MOST else ''
+
+
+def enumerate_names(names: list[str], most: int = 5) -> str:
+    """Join names for a message, the first few and a count of the others."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more

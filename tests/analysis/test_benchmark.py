@@ -10,11 +10,11 @@ import subprocess
 import pytest
 import torch
 
-from mmfreq.analysis import benchmark
-from mmfreq.analysis.benchmark import FIELDS, Case, measure_group
-from mmfreq.analysis.report import curves, write_report
-from mmfreq.analysis.results import ResultFile
-from mmfreq.analysis.workloads import Workload
+from mmfreq.analysis.speed import benchmark
+from mmfreq.analysis.speed.benchmark import FIELDS, Case, measure_group
+from mmfreq.analysis.speed.report import curves, write_report
+from mmfreq.analysis.speed.results import ResultFile
+from mmfreq.analysis.speed.workloads import Workload
 
 MACHINE = 'a machine, 2 cores'
 

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from families import TINY
 from torch import nn
 
-from mmfreq.analysis.flops import count_cost
-from mmfreq.analysis.networks import backbone_config, build_backbone
-from mmfreq.analysis.operator_costs import CONVENTIONS
-from mmfreq.analysis.published import compare, read_published
+from mmfreq.analysis.cost.flops import count_cost
+from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.analysis.cost.published import compare, read_published
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.mixers import AdaptiveFilter, GlobalFilter
 from mmfreq.ops import dct2, dynamic_filter2d, irfft2, rfft2, spectral_filter2d
+from mmfreq.zoo import backbone_config, build_backbone
 
 C, H, W = 3, 12, 20
 HALF = W // 2 + 1

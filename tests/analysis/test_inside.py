@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from mmfreq.analysis.filters import Gains, gains_for, masks_for, stored_filters
-from mmfreq.analysis.fourier import amplitude_over_depth, effective_receptive_field, field_side
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
-from mmfreq.analysis.networks import backbone_config, build_backbone
-from mmfreq.analysis.pictures import draw_gains
+from mmfreq.analysis.spectra.filters import Gains, gains_for, masks_for, stored_filters
+from mmfreq.analysis.spectra.fourier import (
+    amplitude_over_depth,
+    effective_receptive_field,
+    field_side,
+)
+from mmfreq.analysis.spectra.pictures import draw_gains
 from mmfreq.ops import rfft2
 from mmfreq.ops.fft import centred_spectrum
+from mmfreq.zoo import backbone_config, build_backbone
 
 
 @pytest.mark.parametrize('size', [(6, 8), (5, 7), (4, 9), (1, 1), (3, 2)])

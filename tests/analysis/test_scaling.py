@@ -3,7 +3,7 @@ import csv
 import pytest
 from process import here, refusal
 
-from mmfreq.analysis.scaling import Cluster, all_reduce_seconds, predict
+from mmfreq.analysis.speed.scaling import Cluster, all_reduce_seconds, predict
 
 CLUSTER = Cluster(per_node=8, within=100e9, between=10e9, latency=1e-5, bucket=25e6)
 

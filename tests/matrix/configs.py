@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 
-from mmfreq.engine.config_tree import dicts_in, type_name
+from mmfreq.utils.config_tree import dicts_in, type_name
 
 CONFIGS = {
     'fcn': 'mmseg::fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py',

@@ -12,8 +12,8 @@ from process import output, python
 
 import configs
 from configs import ALL, CONFIGS, is_classifier, is_segmentor
-from mmfreq.engine.config_tree import find_backbones
 from mmfreq.registry import MODELS
+from mmfreq.utils.config_tree import find_backbones
 
 
 class Case:

@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from torchvision.models import resnet18
 
-from mmfreq.analysis.workloads import data_samples
+from mmfreq.analysis.speed.workloads import data_samples
 from mmfreq.models import FDResNet
 from mmfreq.models.pretrained import load_pretrained
 from mmfreq.registry import MODELS

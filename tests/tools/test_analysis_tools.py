@@ -6,7 +6,7 @@ from pathlib import Path
 
 from process import here, python, refusal
 
-from mmfreq.analysis.networks import backbone_names
+from mmfreq.zoo import backbone_names
 
 FLOPS = 'tools/analysis_tools/get_flops.py'
 SSD = 'configs/ssdlite_affnet_et_coco.py'
@@ -157,7 +157,7 @@ def test_wrong_input_to_get_flops(tmp_path):
 
 
 def test_every_backbone_with_a_name_is_built():
-    from mmfreq.analysis.networks import build_backbone
+    from mmfreq.zoo import build_backbone
 
     for config in backbone_names().values():
         if config.get('arch') not in ('b', 'h-b', 'b36', 'm36'):

@@ -8,8 +8,8 @@ import torch
 from families import TINY
 from process import here, refusal
 
-from mmfreq.analysis.results import regressions
-from mmfreq.analysis.workloads import Workload, load_source
+from mmfreq.analysis.speed.results import regressions
+from mmfreq.analysis.speed.workloads import Workload, load_source
 from mmfreq.ops import backends
 
 BENCHMARK = 'tools/benchmark_ops.py'

@@ -12,7 +12,7 @@ from process import here, refusal
 from torch import nn
 
 from mmfreq import export
-from mmfreq.analysis.networks import build_model
+from mmfreq.zoo import build_model
 
 onnxruntime = pytest.importorskip('onnxruntime')
 onnx = pytest.importorskip('onnx')

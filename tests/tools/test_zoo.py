@@ -11,14 +11,10 @@ import yaml
 from mmengine.config import Config
 from process import python
 
-from mmfreq.analysis.flops import count_cost
-from mmfreq.analysis.networks import (
-    WholeNetwork,
-    backbone_names,
-    build_backbone,
-    build_model,
-)
-from mmfreq.analysis.operator_costs import CONVENTIONS
+from mmfreq.analysis.cost.flops import count_cost
+from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.models.whole_network import WholeNetwork
+from mmfreq.zoo import backbone_names, build_backbone, build_model
 
 MEASURED = Path('tools/zoo/measured')
 CONFIGS = sorted(Path('configs').glob('*.py'))

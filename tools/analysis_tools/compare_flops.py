@@ -7,7 +7,7 @@ import sys
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mmfreq.analysis.published import compare, read_published
+from mmfreq.analysis.cost.published import compare, read_published
 from mmfreq.engine.command_line import make_parser
 
 EXAMPLE = """\

@@ -17,19 +17,13 @@ from tabulate import tabulate
 from torch import nn
 from tqdm import tqdm
 
-from mmfreq.analysis.flops import Cost, count_cost
-from mmfreq.analysis.networks import (
-    WholeNetwork,
-    backbone_config,
-    build_backbone,
-    build_model,
-    default_shape,
-    image_channels,
-)
-from mmfreq.analysis.operator_costs import CONVENTIONS
+from mmfreq.analysis.cost.flops import Cost, count_cost
+from mmfreq.analysis.cost.operator_costs import CONVENTIONS
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.config_errors import merge_options
+from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.utils.config_files import read_model_config
+from mmfreq.zoo import backbone_config, build_backbone, build_model, default_shape, image_channels
 
 EXAMPLE = """\
   python tools/analysis_tools/get_flops.py configs/upernet_gfnet_h_s_ade20k.py --shape 512 2048

@@ -1,7 +1,7 @@
 """Predict step times and communication on many devices from a benchmark of one.
 
 This is a model, not a measurement. Its input is a CSV of tools/benchmark.py with training steps;
-mmfreq/analysis/scaling.py says what it takes into account.
+mmfreq/analysis/speed/scaling.py says what it takes into account.
 """
 
 import csv
@@ -9,7 +9,7 @@ import sys
 
 from tabulate import tabulate
 
-from mmfreq.analysis.scaling import HEADER, Cluster, rows_of
+from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = """\

@@ -15,9 +15,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import nn
 
-from mmfreq.analysis import pictures
-from mmfreq.analysis.filters import gains_for, masks_for, stored_filters
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
+from mmfreq.analysis.spectra import pictures
+from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_filters
 from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.models.mixers import GlobalFilter
 

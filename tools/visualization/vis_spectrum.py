@@ -6,9 +6,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from tqdm import tqdm
 
-from mmfreq.analysis.fourier import amplitude_over_depth, effective_receptive_field
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
-from mmfreq.analysis.pictures import draw_amplitudes, draw_fields
+from mmfreq.analysis.spectra.fourier import amplitude_over_depth, effective_receptive_field
+from mmfreq.analysis.spectra.pictures import draw_amplitudes, draw_fields
 from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 
 EXAMPLE = """\

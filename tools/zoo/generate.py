@@ -1,7 +1,7 @@
 """Write the model zoo: metafiles, model-index.yml, and the tables of README and docs.
 
 Everything comes from the configs, from what tools/zoo/measure.py measured, and from the published
-facts in mmfreq/analysis/published.yml. Tables stand between the lines `<!-- zoo: NAME -->` and
+facts in mmfreq/analysis/cost/published.yml. Tables stand between the lines `<!-- zoo: NAME -->` and
 `<!-- end of zoo -->`; what is around them is left as it is.
 """
 
@@ -17,11 +17,11 @@ import yaml
 from mmengine.config import Config
 from tabulate import tabulate
 
-from mmfreq.analysis.networks import PEERS, backbone_names
-from mmfreq.analysis.published import read_published
-from mmfreq.analysis.scaling import HEADER, Cluster, rows_of
+from mmfreq.analysis.cost.published import read_published
+from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
 from mmfreq.engine.command_line import make_parser
 from mmfreq.registry import MODELS
+from mmfreq.zoo import PEERS, backbone_names
 
 EXAMPLE = """\
   python tools/zoo/generate.py

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from mmfreq.analysis.networks import backbone_names
 from mmfreq.engine.command_line import make_parser
+from mmfreq.zoo import backbone_names
 
 FOLDER = Path(__file__).parent / 'measured'
 NO_DATA = 'none; counts do not depend on what an image shows'

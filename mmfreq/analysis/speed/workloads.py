@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmfreq.analysis.flops import count_params
-from mmfreq.analysis.networks import (
+from mmfreq.analysis.cost.flops import count_params
+from mmfreq.utils.config_files import read_model_config
+from mmfreq.zoo import (
     backbone_config,
     build_backbone,
     build_model,
@@ -19,7 +20,6 @@ from mmfreq.analysis.networks import (
     model_settings,
     set_image_size,
 )
-from mmfreq.utils.config_files import read_model_config
 
 __all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source']
 
@@ -36,7 +36,7 @@ class Workload:
     almost nothing: their post-processing takes less than in practice.
 
     Args:
-        model (str): Name of a backbone, see :func:`mmfreq.analysis.networks.backbone_names`, path
+        model (str): Name of a backbone, see :func:`mmfreq.zoo.backbone_names`, path
             of a config, or ``FILE.py:NAME`` for what the file's function ``build`` returns for a
             name and an image size.
         mode (str): ``'inference'`` or ``'training'``.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmfreq.analysis.watching import watch
+from mmfreq.analysis.spectra.watching import watch
 from mmfreq.ops.fft import rfft2
 
 __all__ = ['AmplitudeCurve', 'amplitude_over_depth', 'effective_receptive_field', 'field_side']

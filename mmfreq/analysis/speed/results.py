@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mmfreq.analysis.benchmark import DONE, FIELDS, Case
+from mmfreq.analysis.speed.benchmark import DONE, FIELDS, Case
 from mmfreq.utils.atomic import atomic_write
 
 __all__ = ['ResultFile', 'describe_machine', 'regressions', 'write_rows']

@@ -6,7 +6,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
-from mmfreq.analysis.operator_costs import FREE_OPERATORS, Convention, operator_costs
+from mmfreq.analysis.cost.operator_costs import FREE_OPERATORS, Convention, operator_costs
 
 __all__ = ['Cost', 'Part', 'count_cost', 'count_params']
 

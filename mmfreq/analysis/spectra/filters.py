@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmfreq.analysis.watching import watch
+from mmfreq.analysis.spectra.watching import watch
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, DynamicSpectrum
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.modulation import BandModulation

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from mmfreq.analysis.workloads import Workload
+from mmfreq.analysis.speed.workloads import Workload
 from mmfreq.utils.memory import keep_freed_memory
 
 __all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
@@ -28,7 +28,7 @@ MIN_TURN = 0.2  # seconds; quick steps are repeated within a turn
 OUT_OF_MEMORY = 'out of memory'
 DONE = ('ok', OUT_OF_MEMORY)
 PROCESSES = get_context('forkserver')  # a fork of a process that runs torch may hang
-PROCESSES.set_forkserver_preload(['mmfreq.analysis.workloads', 'mmfreq.models'])
+PROCESSES.set_forkserver_preload(['mmfreq.analysis.speed.workloads', 'mmfreq.models'])
 
 
 class Case(NamedTuple):
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     Attributes:
         model (str): Name of a backbone, or path of a config.
         mode (str): ``'inference'`` or ``'training'``.
-        variant (str): See :class:`mmfreq.analysis.workloads.Workload`.
+        variant (str): See :class:`mmfreq.analysis.speed.workloads.Workload`.
         device (str): ``'cpu'``, ``'cuda:0'``, ...
         height (int): Of the images, in pixels.
         width (int): Of the images, in pixels.

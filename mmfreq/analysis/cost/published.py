@@ -8,9 +8,10 @@ import yaml
 from mmengine.config import Config
 from torch import nn
 
-from mmfreq.analysis.flops import count_cost
-from mmfreq.analysis.networks import WholeNetwork, build_model
-from mmfreq.analysis.operator_costs import CONVENTIONS
+from mmfreq.analysis.cost.flops import count_cost
+from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.models.whole_network import WholeNetwork
+from mmfreq.zoo import build_model
 
 __all__ = ['Comparison', 'build_published', 'compare', 'read_published']
 

@@ -70,7 +70,7 @@ def write_report(rows: Sequence[Row], folder: Path, command: str) -> Path:
             plt.close(figure)
             data = base64.b64encode(path.with_suffix('.svg').read_bytes()).decode()
             figures.append(dict(title=f'{label}, {mode}', data=data))
-    environment = Environment(loader=PackageLoader('mmfreq', 'analysis'), autoescape=True)
+    environment = Environment(loader=PackageLoader('mmfreq.analysis', 'speed'), autoescape=True)
     page = folder / 'index.html'
     page.write_text(
         environment.get_template('report.html.jinja').render(

@@ -8,12 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mmfreq.analysis.filters import Gains, Spectrum
-from mmfreq.analysis.fourier import AmplitudeCurve, field_side
+from mmfreq.analysis.spectra.filters import Gains, Spectrum
+from mmfreq.analysis.spectra.fourier import AmplitudeCurve, field_side
 
 __all__ = [
     'draw_amplitudes',
-    'draw_confusion',
     'draw_fields',
     'draw_filters',
     'draw_gains',
@@ -21,7 +20,6 @@ __all__ = [
 ]
 
 FREQUENCY = 'cycles per pixel'
-MAX_CLASSES = 30
 
 
 def draw_filters(
@@ -31,7 +29,7 @@ def draw_filters(
 
     Args:
         title (str): Title of the figure.
-        layers (Sequence): From :func:`mmfreq.analysis.filters.stored_filters`.
+        layers (Sequence): From :func:`mmfreq.analysis.spectra.filters.stored_filters`.
         channels (int): Number of filters shown of each layer, evenly spaced.
         noun (str): What a filter belongs to, ``'channel'`` or ``'filter'``.
 
@@ -62,7 +60,7 @@ def draw_masks(title: str, images: Sequence[np.ndarray], masks: Sequence[Spectru
     Args:
         title (str): Title of the figure.
         images (Sequence[np.ndarray]): RGB images.
-        masks (Sequence[Spectrum]): From :func:`mmfreq.analysis.filters.masks_for`.
+        masks (Sequence[Spectrum]): From :func:`mmfreq.analysis.spectra.filters.masks_for`.
 
     Returns:
         Figure: The first column shows the images.
@@ -82,7 +80,7 @@ def draw_gains(title: str, images: Sequence[np.ndarray], gains: Gains) -> Figure
     Args:
         title (str): Title of the figure.
         images (Sequence[np.ndarray]): RGB images.
-        gains (Gains): From :func:`mmfreq.analysis.filters.gains_for`.
+        gains (Gains): From :func:`mmfreq.analysis.spectra.filters.gains_for`.
 
     Returns:
         Figure: Below each image a table with a row per layer.
@@ -117,7 +115,7 @@ def draw_amplitudes(models: dict[str, Sequence[AmplitudeCurve]]) -> Figure:
 
     Args:
         models (dict[str, Sequence[AmplitudeCurve]]): From
-            :func:`mmfreq.analysis.fourier.amplitude_over_depth`, by name of the network.
+            :func:`mmfreq.analysis.spectra.fourier.amplitude_over_depth`, by name of the network.
 
     Returns:
         Figure: Above a curve per block, below the highest frequency over depth.
@@ -155,8 +153,8 @@ def draw_fields(fields: dict[str, Tensor]) -> Figure:
     """Effective receptive fields, a panel per network.
 
     Args:
-        fields (dict[str, Tensor]): From
-            :func:`mmfreq.analysis.fourier.effective_receptive_field`, by name of the network.
+        fields (dict[str, Tensor]): By name of the network, from
+            :func:`mmfreq.analysis.spectra.fourier.effective_receptive_field`.
 
     Returns:
         Figure: Magnitudes relative to the largest, on a logarithmic scale.
@@ -172,37 +170,6 @@ def draw_fields(fields: dict[str, Tensor]) -> Figure:
         ax.set_title(f'{name}\nhalf of it in a square of {side:.0%} of the side', fontsize=10)
         ax.set(xlabel='pixels', ylabel='pixels')
     figure.colorbar(shown, ax=list(axes[0]), label='log10 of the gradient / its maximum')
-    return figure
-
-
-def draw_confusion(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
-    """Confusion matrix of the most frequent classes.
-
-    Args:
-        matrix (np.ndarray): Counts, a row per true and a column per predicted class, ``(N, N)``.
-        classes (Sequence[str]): N names.
-        title (str): Title of the figure.
-
-    Returns:
-        Figure: Shares of each row in percent, for at most 30 classes that occur.
-    """
-    counts = matrix.sum(axis=1)
-    frequent = np.argsort(-counts, kind='stable')[:MAX_CLASSES]
-    shown = sorted(i for i in frequent if counts[i] > 0 or matrix[:, i].sum() > 0)
-    percent = 100 * matrix[np.ix_(shown, shown)] / np.maximum(counts[shown, None], 1)
-    names = [classes[i] for i in shown]
-    side = 2.5 + 0.42 * len(shown)
-    figure, ax = plt.subplots(figsize=(side + 1, side), layout='constrained')
-    image = ax.imshow(percent, vmin=0, vmax=100, cmap='Blues')
-    ax.set_xticks(range(len(names)), names, rotation=60, ha='right', rotation_mode='anchor')
-    ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel='prediction', ylabel='truth', title=title)
-    for row, values in enumerate(percent):
-        for column, value in enumerate(values):
-            if value >= 1:
-                colour = 'white' if value > 55 else 'black'
-                ax.text(column, row, f'{value:.0f}', ha='center', va='center', size=8, color=colour)
-    figure.colorbar(image, ax=ax, label='percent of the truth', shrink=0.7)
     return figure
 
 

@@ -1,0 +1,1 @@
+"""Speed and memory of networks and operations, measured side by side."""

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmfreq.models.layers import set_backend
 from mmfreq.models.whole_network import WholeNetwork
 
 __all__ = [
@@ -180,9 +181,7 @@ def export_onnx(
     onnx = _require('onnx')
     _require('onnxscript')
     network.eval()
-    for module in network.modules():
-        if hasattr(module, 'backend'):
-            module.backend = 'gemm'  # type: ignore[assignment]
+    set_backend(network, 'gemm')
     if dynamic_batch:
         images = torch.cat([images, images])[:2]  # one image would be taken for a constant
     shapes = ({0: torch.export.Dim('batch', max=MAX_BATCH)} if dynamic_batch else None,)

@@ -12,8 +12,10 @@ from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.backbones.resizable import ResizableBackbone
 from mmfreq.registry import MODELS
-from mmfreq.utils.config_tree import find_backbones, package_of
+from mmfreq.utils.config_tree import find_backbones
 from mmfreq.utils.errors import ConfigError
 from mmfreq.utils.names import nearest
 
@@ -65,18 +67,18 @@ PEERS: dict[str, dict[str, Any]] = {
 
 
 def backbone_names() -> dict[str, dict[str, Any]]:
-    """Configs of all backbones that have a short name: ours, and those to compare with.
+    """Configs of all backbones that have a short name: what is registered here, and peers.
 
     Returns:
         dict[str, dict]: Config of a backbone by its name, for example ``'gfnet-h-s'``.
     """
-    import mmfreq.models.backbones as backbones
-
-    ours = {}
-    for family in backbones.__all__:
-        choice = _choice_of(getattr(backbones, family))
-        for arch in getattr(backbones, family).arch_settings:
-            ours[f'{family.lower()}-{arch}'] = {'type': f'mmfreq.{family}', choice: arch}
+    MODELS.import_from_location()
+    ours = {
+        f'{name.lower()}-{arch}': dict(type=f'mmfreq.{name}', arch=arch)
+        for name, kind in sorted(MODELS.module_dict.items())
+        if issubclass(kind, StagedBackbone)
+        for arch in kind.arch_settings
+    }
     return {**ours, **PEERS}
 
 
@@ -128,13 +130,15 @@ def build_backbone(config: dict[str, Any]) -> nn.Module:
 
 
 def set_image_size(settings: dict[str, Any], size: int | tuple[int, int]) -> None:
-    """Let filters be stored for a size; backbones of other libraries have no such choice.
+    """Let filters be stored for a size, if a backbone has any that are.
 
     Args:
         settings (dict): Config of a backbone, changed in place.
         size (int | tuple[int, int]): Image size in pixels.
     """
-    if package_of(settings) == 'mmfreq':
+    kind = settings['type']
+    network = MODELS.get(kind) if isinstance(kind, str) else kind
+    if inspect.isclass(network) and issubclass(network, ResizableBackbone):
         settings['img_size'] = size
 
 

@@ -13,5 +13,5 @@ TINY = {
     'GFFormer': partial(GFFormer, arch=FOUR, img_size=64),
     'AFFNet': partial(AFFNet, arch=dict(FOUR, expand_ratio=2)),
     'DSM': partial(DSM, arch=FOUR),
-    'FDResNet': partial(FDResNet, depth=18, kernel_num=4),
+    'FDResNet': partial(FDResNet, arch='18', kernel_num=4),
 }

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.pretrained import load_pretrained, load_whole
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
 from mmfreq.utils.config_files import read_model_config
@@ -24,8 +25,7 @@ from mmfreq.zoo import (
 
 __all__ = ['normalise', 'open_backbone', 'preprocess', 'read_image', 'read_images']
 
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-PLAIN = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # AFFNet takes images in [0, 1]
+IMAGENET = (StagedBackbone.image_mean, StagedBackbone.image_std)
 
 
 def open_backbone(
@@ -114,7 +114,7 @@ def read_images(paths: Sequence[str], size: int) -> list[np.ndarray]:
 
 
 def preprocess(images: Sequence[np.ndarray], backbone: nn.Module) -> Tensor:
-    """Images as a backbone takes them: AFFNet in [0, 1], others with ImageNet's mean and deviation.
+    """Images as a backbone takes them, those of other libraries with ImageNet's mean and deviation.
 
     Args:
         images (Sequence[np.ndarray]): RGB images of the same size, shape ``(H, W, 3)``, uint8.
@@ -123,7 +123,10 @@ def preprocess(images: Sequence[np.ndarray], backbone: nn.Module) -> Tensor:
     Returns:
         Tensor: Shape ``(B, 3, H, W)``.
     """
-    return normalise(images, *(PLAIN if type(backbone).__name__ == 'AFFNet' else IMAGENET))
+    mean, std = IMAGENET
+    if isinstance(backbone, StagedBackbone):
+        mean, std = backbone.image_mean, backbone.image_std
+    return normalise(images, mean, std)
 
 
 def normalise(images: Sequence[np.ndarray], mean: ArrayLike, std: ArrayLike) -> Tensor:

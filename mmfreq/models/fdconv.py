@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
+from mmfreq.models.layers import SpectralModule
 from mmfreq.models.modulation import BandModulation, GlobalAttention, LocalAttention
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernel_spectrum import (
@@ -49,7 +50,7 @@ FIXED_BAND_OPTIONS: dict[str, Any] = dict(
 
 
 @MODELS.register_module()
-class FDConv(nn.Module):
+class FDConv(SpectralModule):
     """Convolution whose kernel is composed in the frequency domain, anew for every image.
 
     Three parts:
@@ -177,7 +178,6 @@ class FDConv(nn.Module):
         self.edges = conv._reversed_padding_repeated_twice
         self.groups, self.transposed, self.output_padding = 1, False, (0, 0)
         self.kernel_shape = (out_channels, in_channels, side, side)
-        self.backend = 'auto'
         self.spectrum = nn.Parameter(self.to_spectrum(conv.weight.detach()))
         # Initialisers that set biases to zero look for nn.Conv2d.
         self.register_parameter('bias', nn.Parameter(torch.zeros(out_channels)) if bias else None)

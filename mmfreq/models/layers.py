@@ -6,16 +6,46 @@ from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
 from torch import Tensor, nn
 
 from mmfreq.ops import layout
+from mmfreq.ops.backends import check_backend
 
 __all__ = [
     'ConvDownsample',
     'PatchEmbed',
+    'SpectralModule',
     'apply_norm',
     'build_drop_path',
     'resize_positions',
+    'set_backend',
     'to_channels_first',
     'to_channels_last',
 ]
+
+
+class SpectralModule(nn.Module):
+    """Base of modules that compute a spectral operation.
+
+    Attributes:
+        backend (str): What computes it, see :mod:`mmfreq.ops.backends`; set for all modules of a
+            network by :func:`set_backend`.
+    """
+
+    backend: str = 'auto'
+
+
+def set_backend(network: nn.Module, backend: str) -> None:
+    """Choose what computes the spectral operations of a network from now on.
+
+    Args:
+        network (nn.Module): A network with :class:`SpectralModule` among its modules.
+        backend (str): See :mod:`mmfreq.ops.backends`.
+
+    Raises:
+        ValueError: If ``backend`` is unknown.
+    """
+    check_backend(backend)
+    for module in network.modules():
+        if isinstance(module, SpectralModule):
+            module.backend = backend
 
 
 class PatchEmbed(nn.Module):
@@ -77,16 +107,6 @@ class ConvDownsample(nn.Module):
         if self.norm_first:
             return self.conv(apply_norm(self.norm, x))
         return apply_norm(self.norm, self.conv(self._at_least_one_output(x)))
-
-    def out_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Size ``(h, w)`` of the output for an input of a given size."""
-        kernel, stride, padding = (
-            self.conv.kernel_size[0],
-            self.conv.stride[0],
-            int(self.conv.padding[0]),
-        )
-        height, width = (max((side + 2 * padding - kernel) // stride + 1, 1) for side in size)
-        return height, width
 
     def _at_least_one_output(self, x: Tensor) -> Tensor:
         least = self.conv.kernel_size[0] - 2 * int(self.conv.padding[0])

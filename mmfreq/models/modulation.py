@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmfreq.models.layers import SpectralModule
 from mmfreq.models.pointwise import StarReLU
 from mmfreq.models.pretrained import stored_choice
 from mmfreq.ops.kernel_spectrum import BAND_MASKS, low_pass_mask
@@ -104,7 +105,7 @@ class LocalAttention(nn.Module):
         return 2 * torch.sigmoid(logits.movedim(-1, 2))
 
 
-class BandModulation(nn.Module):
+class BandModulation(SpectralModule):
     """Frequency bands of the input, each weighted by a map between 0 and 2.
 
     Args:
@@ -119,7 +120,6 @@ class BandModulation(nn.Module):
         super().__init__()
         self.factors = factors
         self.requested_masks = masks
-        self.backend = 'auto'
         self.weight = nn.Parameter(torch.zeros(len(factors), dim, 3, 3))
         self.bias = nn.Parameter(torch.zeros(len(factors)))
         masks_id = torch.tensor(BAND_MASKS.index(masks or 'exact'), dtype=torch.uint8)

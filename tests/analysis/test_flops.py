@@ -207,7 +207,7 @@ def test_parts_add_up():
 
 def test_names():
     assert backbone_config('gfnet-h-s') == backbone_config('mmfreq.GFNet', 'h-s')
-    assert backbone_config('fdresnet-18') == dict(type='mmfreq.FDResNet', depth=18)
+    assert backbone_config('fdresnet-18') == dict(type='mmfreq.FDResNet', arch='18')
     assert backbone_config('mmpretrain.ResNet', '34') == dict(type='mmpretrain.ResNet', depth=34)
     for wrong, hint in (
         (('gfnet-hs',), 'did you mean'),

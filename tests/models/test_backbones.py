@@ -9,7 +9,8 @@ from families import TINY
 from torch import nn
 
 import mmfreq.models
-from mmfreq.models import FDResNet, GFNet
+from mmfreq.models import GFNet
+from mmfreq.models.backbones.resizable import ResizableBackbone
 
 SIZES = [(64, 64), (48, 80), (61, 83), (5, 7), (1, 1)]
 
@@ -18,9 +19,8 @@ def all_networks():
     for name in mmfreq.models.__all__:
         network = getattr(mmfreq.models, name)
         for arch in getattr(network, 'arch_settings', ()):
-            argument = 'depth' if network is FDResNet else 'arch'
-            if arch not in (34, 152):
-                yield pytest.param(partial(network, **{argument: arch}), id=f'{name}-{arch}')
+            if arch not in ('34', '152'):
+                yield pytest.param(partial(network, arch=arch), id=f'{name}-{arch}')
 
 
 def seeded(network, **kwargs):
@@ -231,15 +231,25 @@ def test_wrong_arguments_are_named(tiny, arguments, message):
     [
         (dict(arch='xl'), "arch must be one of .* got 'xl'"),
         (dict(arch=dict(depths=(1, 1, 1, 1))), r"missing \[.*'embed_dims'"),
+    ],
+)
+def test_wrong_archs_are_named(tiny, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**arguments)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
         (dict(img_size=0), 'img_size'),
         (dict(img_size=(1, 2, 3)), 'img_size'),
         (dict(resize_mode='bicubic'), "resize mode must be one of .* got 'bicubic'"),
     ],
 )
-@pytest.mark.parametrize('name', [name for name in TINY if name != 'FDResNet'])
-def test_wrong_archs_and_sizes_are_named(name, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        TINY[name](**arguments)
+def test_wrong_sizes_are_named(tiny, arguments, message):
+    resizable = issubclass(tiny.func, ResizableBackbone)
+    with pytest.raises(ValueError if resizable else TypeError, match=message if resizable else ''):
+        tiny(**arguments)
 
 
 @pytest.mark.parametrize('shape', [(1, 3, 0, 8), (0, 3, 8, 8), (3, 8, 8), (1, 1, 8, 8)])

@@ -5,6 +5,8 @@ from mmfreq.models import DSM
 from mmfreq.models.mixers.dynamic_spectrum import DynamicSpectrum, SpectrumBands
 from mmfreq.ops import dct2, idct2
 
+ARCH = dict(embed_dims=(8, 16, 24, 32), depths=(1, 1, 1, 1))
+
 
 @pytest.mark.parametrize(('arch', 'millions'), [('s', 28), ('b', 50)])
 def test_sizes(arch, millions):
@@ -13,10 +15,14 @@ def test_sizes(arch, millions):
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(1e6 * millions, rel=0.04)
 
 
-def test_no_parameter_depends_on_the_image_size():
-    with torch.device('meta'):
-        small, large = DSM(img_size=224), DSM(img_size=(800, 1333))
-    assert [p.shape for p in small.parameters()] == [p.shape for p in large.parameters()]
+def test_checkpoints_of_version_0_1_load():
+    """They stored sizes of filters, which this network does not have."""
+    source = DSM(arch=ARCH)
+    tensors = source.state_dict()
+    tensors['filter_sizes'], tensors['resize_mode_id'] = torch.ones(4, 2), torch.tensor(0)
+    target = DSM(arch=ARCH)
+    target.load_state_dict(tensors)
+    torch.testing.assert_close(dict(target.state_dict()), dict(source.state_dict()))
 
 
 @pytest.mark.parametrize('size', [(1, 1), (3, 5), (14, 14), (25, 42)])

@@ -387,5 +387,11 @@ def test_wrong_arguments_are_named(arguments, message):
 
 
 def test_wrong_depth_is_named():
-    with pytest.raises(ValueError, match=r'depth must be one of .*50.* got 51'):
+    with pytest.raises(ValueError, match=r"arch must be one of .*50.* got '51'"):
         FDResNet(depth=51)
+
+
+def test_depth_is_another_name_of_arch():
+    networks = [FDResNet(depth=18), FDResNet(18), FDResNet(arch='18')]
+    shapes = [[param.shape for param in network.parameters()] for network in networks]
+    assert shapes[0] == shapes[1] == shapes[2]

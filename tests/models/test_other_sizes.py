@@ -14,7 +14,7 @@ from torch import nn
 
 from mmfreq.registry import MODELS
 
-RESIZED = {name: TINY[name] for name in ('GFNet', 'GFNet-flat', 'DFFormer', 'CDFFormer', 'DSM')}
+RESIZED = {name: TINY[name] for name in ('GFNet', 'GFNet-flat', 'DFFormer', 'CDFFormer')}
 LOADERS = {
     'PyTorch': lambda model, tensors: model.load_state_dict(tensors),
     'MMEngine': lambda model, tensors: load_state_dict(model, tensors, strict=True),

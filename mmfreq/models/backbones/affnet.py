@@ -8,19 +8,15 @@ from mmcv.cnn import ConvModule, build_norm_layer
 from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
-from mmfreq.models.backbones.base import (
-    BATCH_NORM,
-    StagedBackbone,
-    check_in_channels,
-    check_size_arguments,
-    resolve_arch,
-    resolve_out_indices,
-)
-from mmfreq.models.backbones.metaformer import Stage
+from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.base import BATCH_NORM, StagedBackbone
+from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.layers import build_drop_path
 from mmfreq.models.mixers import AdaptiveFilter
 from mmfreq.models.pretrained import rename
+from mmfreq.models.stage import Stage
 from mmfreq.ops.backends import is_traced
 from mmfreq.registry import MODELS
 
@@ -154,17 +150,12 @@ class AFFStage(Stage):
         downsample (nn.Module): Maps ``(B, C, H, W)`` to the stage's channels and size.
         blocks (Sequence[nn.Module]): Blocks on ``(B, C, H, W)``.
         fusion (nn.Module): Maps input and output of the blocks to one map.
-        with_cp (bool): Recompute the blocks in the backward pass.
     """
 
     def __init__(
-        self,
-        downsample: nn.Module,
-        blocks: Sequence[nn.Module],
-        fusion: nn.Module,
-        with_cp: bool,
+        self, downsample: nn.Module, blocks: Sequence[nn.Module], fusion: nn.Module
     ) -> None:
-        super().__init__(downsample, blocks, with_cp)
+        super().__init__(downsample, blocks)
         self.fusion = fusion
 
     def run_blocks(self, x: Tensor) -> Tensor:
@@ -210,43 +201,30 @@ class AFFNet(StagedBackbone):
     ====  =======================  ===========  ============  ==========  ==============
 
     The fifth stage is the 1x1 convolution before the original's classifier; parameters are counted
-    with it. It exists only if ``out_indices`` asks for it.
+    with it. It exists only if ``out_indices`` asks for it. Outputs are raw features, as the
+    original's dense models take them.
 
     Args:
         arch (str | dict): A name from the table, or a dict with ``embed_dims``, ``depths`` and
             ``expand_ratio`` of four stages, the last three with channels that 8 divides; a fifth
             number of channels, with depth 0, adds the final convolution. Defaults to ``'base'``.
-        out_indices (int | Sequence[int]): Stages whose features are returned. Defaults to
-            (0, 1, 2, 3), strides 4, 8, 16, 32.
         output_stride (int): Largest stride, 8, 16 or 32; strides beyond it become dilations, as
             DeepLabV3 needs. Defaults to 32.
-        drop_path_rate (float): Stochastic-depth rate of the last block. Defaults to 0, as in the
-            original.
-        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
-            Defaults to -1.
-        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
-        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
         norm_cfg (dict): Norm of the convolutions. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Activation, also inside the masks. Defaults to ``dict(type='SiLU')``.
         block_norm_cfg (dict): Norm of the blocks. Defaults to one group over channels and
             positions, which released models use; ``dict(type='mmfreq.StdLayerNorm')`` is the
             original's other one.
-        out_norm (dict, optional): Norm of each output. Defaults to None: raw features, as the
-            original's dense models take them.
-        img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
-        resize_mode (str, optional): As for other backbones; nothing is resized here.
-        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
-        backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
-        init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
-            checkpoint=...)`` takes released files as they are and checkpoints of this library.
-            Defaults to None: Kaiming initialisation of convolutions.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range, or 8 does not divide the channels of
             a stage with filters; the message names it.
     """
 
+    default_options: ClassVar[BackboneOptions] = dict(out_indices=(0, 1, 2, 3), out_norm=None)
+    checkpoints = 'released classifiers and segmentors of microsoft/TokenMixers'
+    image_mean, image_std = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
     arch_settings: ClassVar[dict[str, dict]] = {
         'et': dict(embed_dims=(48, 64, 104, 144, 576), depths=(2, 2, 4, 3, 0), expand_ratio=2),
         't': dict(embed_dims=(48, 96, 160, 192, 768), depths=(2, 2, 4, 3, 0), expand_ratio=4),
@@ -258,34 +236,24 @@ class AFFNet(StagedBackbone):
     def __init__(
         self,
         arch: str | dict = 'base',
-        out_indices: int | Sequence[int] = (0, 1, 2, 3),
         output_stride: int = 32,
-        drop_path_rate: float = 0.0,
-        frozen_stages: int = -1,
-        with_cp: bool = False,
-        norm_eval: bool = False,
         norm_cfg: dict = BATCH_NORM,
         act_cfg: dict = SILU,
         block_norm_cfg: dict = BLOCK_NORM,
-        out_norm: dict | None = None,
-        img_size: int | tuple[int, int] = 224,
-        resize_mode: str | None = None,
-        in_channels: int = 3,
-        backend: str = 'auto',
-        init_cfg: dict | list[dict] | None = None,
+        **options: Unpack[BackboneOptions],
     ) -> None:
         settings = resolve_arch(arch, self.arch_settings, ('embed_dims', 'depths', 'expand_ratio'))
         embed_dims, depths = settings['embed_dims'], settings['depths']
         expand_ratio = settings['expand_ratio']
         if output_stride not in (8, 16, 32):
             raise ValueError(f'output_stride must be 8, 16 or 32, got {output_stride}')
-        check_in_channels(in_channels)
-        check_size_arguments(img_size, resize_mode)
         layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        stem = nn.Sequential(
-            ConvNorm(in_channels, self.stem_dims[0], 3, stride=2, padding=1, **layers),
-            MBConv(*self.stem_dims, expand_ratio, **layers),
-        )
+
+        def stem(in_channels: int) -> nn.Module:
+            return nn.Sequential(
+                ConvNorm(in_channels, self.stem_dims[0], 3, stride=2, padding=1, **layers),
+                MBConv(*self.stem_dims, expand_ratio, **layers),
+            )
 
         def stage(i: int, drop_paths: list[float]) -> nn.Module:
             dim, in_dim = embed_dims[i], embed_dims[i - 1] if i > 0 else self.stem_dims[1]
@@ -297,23 +265,17 @@ class AFFNet(StagedBackbone):
             downsample = MBConv(in_dim, dim, expand_ratio, 2 if strided else 1, dilation, **layers)
             if i == 0:
                 convs = [MBConv(dim, dim, expand_ratio, **layers) for _ in drop_paths]
-                return Stage(downsample, convs, with_cp)
+                return Stage(downsample, convs)
             blocks = [AFFBlock(dim, p, **layers, block_norm_cfg=block_norm_cfg) for p in drop_paths]
             fusion = Fusion(dim, **layers, block_norm_cfg=block_norm_cfg)
-            return AFFStage(downsample, blocks, fusion, with_cp)
+            return AFFStage(downsample, blocks, fusion)
 
         super().__init__(
-            patch_embed=stem,
+            stem=stem,
             stage=stage,
             embed_dims=embed_dims,
             depths=depths,
-            out_indices=resolve_out_indices(out_indices, len(depths)),
-            drop_path_rate=drop_path_rate,
-            frozen_stages=frozen_stages,
-            norm_eval=norm_eval,
-            out_norm=out_norm,
-            backend=backend,
-            init_cfg=init_cfg,
+            **self.default_options | options,
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

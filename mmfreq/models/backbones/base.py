@@ -3,31 +3,24 @@
 Between stages, features are ``(B, C, H, W)`` in any memory format.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
 
 from mmcv.cnn.bricks import build_norm_layer
 from mmengine.model import BaseModule
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
-from mmfreq.models.layers import apply_norm
+from mmfreq.models.backbones.arguments import resolve_out_indices
+from mmfreq.models.backbones.options import BackboneOptions, show_options
+from mmfreq.models.layers import apply_norm, set_backend
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
-from mmfreq.ops.backends import check_backend, is_traced
+from mmfreq.models.stage import Stage
+from mmfreq.ops.backends import is_traced
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
-from mmfreq.ops.resize import check_resize_mode
 
-__all__ = [
-    'BATCH_NORM',
-    'LAYER_NORM',
-    'StagedBackbone',
-    'check_in_channels',
-    'check_size_arguments',
-    'pyramid_sizes',
-    'resolve_arch',
-    'resolve_out_indices',
-    'to_pair',
-]
+__all__ = ['BATCH_NORM', 'LAYER_NORM', 'StagedBackbone']
 
 LAYER_NORM = dict(type='LN', eps=1e-6)
 BATCH_NORM = dict(type='BN')
@@ -40,22 +33,21 @@ class StagedBackbone(BaseModule):
     exist, nor do norms of outputs that are not used, and so every parameter receives a gradient.
 
     Args:
-        patch_embed (nn.Module): The stem. Maps images ``(B, in_channels, H, W)`` to
-            ``(B, C, h, w)``; its first convolution is the first layer.
+        stem (Callable): Called with ``in_channels``; returns a module that maps images
+            ``(B, in_channels, H, W)`` to ``(B, C, h, w)``, whose first convolution is the first
+            layer.
         stage (Callable): Called with the number of a stage and the drop-path probability of each of
             its blocks; returns a module that maps ``(B, C, H, W)`` to ``(B, C', H', W')``.
         embed_dims (Sequence[int]): Channels of each stage.
         depths (Sequence[int]): Blocks of each stage.
-        out_indices (Sequence[int]): Stages whose features are returned, see
-            :func:`resolve_out_indices`.
-        drop_path_rate (float): Drop-path probability of the last block; it grows linearly from 0.
-        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
-        norm_eval (bool): Keep batch norms in eval mode while training.
-        out_norm (dict, optional): Config of the norm of each output; None returns raw features.
-        backend (str): What computes spectral operations, see :mod:`mmfreq.ops.backends`.
-        init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
+        **options: Common arguments.
 
     Attributes:
+        arch_settings (dict[str, dict]): Settings of the known variants by name.
+        default_options (BackboneOptions): Defaults that differ from the common ones.
+        checkpoints (str): Files of others that :meth:`adapt_checkpoint` takes as they are.
+        image_mean, image_std (tuple[float, ...]): Per channel of RGB images, as the originals
+            normalised them.
         in_channels (int): Number of channels of images.
         stem_weight (str): Name of the weight that images meet.
 
@@ -63,6 +55,11 @@ class StagedBackbone(BaseModule):
         ValueError: If an argument is out of range; the message names it.
     """
 
+    arch_settings: ClassVar[dict[str, dict]] = {}
+    default_options: ClassVar[BackboneOptions] = {}
+    checkpoints: ClassVar[str] = 'none'
+    image_mean: ClassVar[tuple[float, float, float]] = (123.675, 116.28, 103.53)
+    image_std: ClassVar[tuple[float, float, float]] = (58.395, 57.12, 57.375)
     # Classifiers have one norm, behind the last stage; norms of other outputs start fresh.
     optional_in_checkpoint = r'norm\d+\.'
     init_cfg: dict | list[dict] | None
@@ -70,45 +67,57 @@ class StagedBackbone(BaseModule):
         dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
     ]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        show_options(cls)
+
     def __init__(
         self,
         *,
-        patch_embed: nn.Module,
+        stem: Callable[[int], nn.Module],
         stage: Callable[[int, list[float]], nn.Module],
         embed_dims: Sequence[int],
         depths: Sequence[int],
-        out_indices: Sequence[int],
-        drop_path_rate: float,
-        frozen_stages: int,
-        norm_eval: bool,
-        out_norm: dict | None,
-        backend: str,
-        init_cfg: dict | list[dict] | None,
+        out_indices: int | Sequence[int] | None = None,
+        in_channels: int = 3,
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        norm_eval: bool = False,
+        out_norm: dict | None = LAYER_NORM,
+        backend: str = 'auto',
+        init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        num_stages = out_indices[-1] + 1
+        self.out_indices = resolve_out_indices(out_indices, len(depths))
+        num_stages = self.out_indices[-1] + 1
+        if in_channels < 1:
+            raise ValueError(f'in_channels must be at least 1, got {in_channels}')
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
         if not -1 <= frozen_stages <= num_stages:
             raise ValueError(
-                f'frozen_stages must be in [-1, {num_stages}] with out_indices={out_indices}, '
-                f'got {frozen_stages}'
+                f'frozen_stages must be in [-1, {num_stages}] with out_indices='
+                f'{self.out_indices}, got {frozen_stages}'
             )
-        self.out_indices = tuple(out_indices)
         self.embed_dims = tuple(embed_dims)[:num_stages]
         self.depths = tuple(depths)[:num_stages]
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
 
-        self.patch_embed = patch_embed
-        name, stem = next(item for item in self.named_modules() if isinstance(item[1], nn.Conv2d))
-        self.in_channels, self.stem_weight = stem.in_channels, f'{name}.weight'
+        self.patch_embed = stem(in_channels)
+        name, first = next(item for item in self.named_modules() if isinstance(item[1], nn.Conv2d))
+        self.in_channels, self.stem_weight = in_channels, f'{name}.weight'
+        assert first.in_channels == in_channels
         last_block = max(sum(depths) - 1, 1)
         drop_paths = (drop_path_rate * i / last_block for i in range(sum(depths)))
         self.stages = nn.ModuleList(
             stage(i, [next(drop_paths) for _ in range(depth)])
             for i, depth in enumerate(self.depths)
         )
+        for module in self.stages:
+            if isinstance(module, Stage):
+                module.with_cp = with_cp
         if out_norm is not None:
             for i in self.out_indices:
                 self.add_module(f'norm{i}', build_norm_layer(out_norm, self.embed_dims[i])[1])
@@ -158,18 +167,21 @@ class StagedBackbone(BaseModule):
             k, norms of outputs and everything behind the backbone the last one. What a stage has
             before its blocks joins the first of them, what it has behind them the last one.
         """
-        num_layers = sum(self.depths) + 2
-        if not param_name.startswith(prefix):
-            return num_layers - 1, num_layers
-        parts = param_name[len(prefix) :].split('.')
-        if parts[0] == 'patch_embed':
-            return 0, num_layers
-        if parts[0] != 'stages':
-            return num_layers - 1, num_layers
-        stage = int(parts[1])
-        position = {'blocks': int(parts[3]) if parts[2] == 'blocks' else 0, 'downsample': 0}
-        block = position.get(parts[2], self.depths[stage] - 1)
-        return sum(self.depths[:stage]) + block + 1, num_layers
+        last = sum(self.depths) + 1
+        name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
+        begins = [begin for begin in self._depth_of_part if name.startswith(begin)]
+        return self._depth_of_part[max(begins, key=len)] if begins else last, last + 1
+
+    @cached_property
+    def _depth_of_part(self) -> dict[str, int]:
+        """Depth of parameters by what their names begin with; the longest beginning counts."""
+        parts, before = {'patch_embed.': 0}, 0
+        for i, depth in enumerate(self.depths):
+            parts[f'stages.{i}.'] = before + depth
+            parts[f'stages.{i}.downsample.'] = before + 1
+            parts |= {f'stages.{i}.blocks.{k}.': before + 1 + k for k in range(depth)}
+            before += depth
+        return parts
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says, then load pretrained weights if it names any.
@@ -201,10 +213,7 @@ class StagedBackbone(BaseModule):
         Raises:
             ValueError: If ``backend`` is unknown.
         """
-        check_backend(backend)
-        for module in self.modules():
-            if hasattr(module, 'backend'):
-                module.backend = backend
+        set_backend(self, backend)
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]
@@ -246,129 +255,3 @@ class StagedBackbone(BaseModule):
 
 def _channels_last(grad: Tensor) -> Tensor:
     return to_channels_last(grad, grad.dtype)
-
-
-def pyramid_sizes(
-    size: tuple[int, int], num_stages: int, downsample_stages: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Sizes of the stages' feature maps.
-
-    Args:
-        size (tuple[int, int]): Size ``(h, w)`` behind the stem.
-        num_stages (int): Number of stages.
-        downsample_stages (Sequence[int]): Stages that start by halving their maps, rounding up.
-
-    Returns:
-        list[tuple[int, int]]: Size ``(h, w)`` of each stage.
-    """
-    sizes = []
-    for i in range(num_stages):
-        if i in downsample_stages:
-            size = (-(-size[0] // 2), -(-size[1] // 2))
-        sizes.append(size)
-    return sizes
-
-
-def resolve_out_indices(
-    out_indices: int | Sequence[int] | None, num_stages: int
-) -> tuple[int, ...]:
-    """Check ``out_indices`` and return them as ascending non-negative stage numbers.
-
-    Args:
-        out_indices (int | Sequence[int], optional): As given by the user; None for the ends of four
-            groups of stages.
-        num_stages (int): Number of stages of the network.
-
-    Returns:
-        tuple[int]: Stage numbers.
-
-    Raises:
-        ValueError: If an index is out of range, or they are empty or not in ascending order.
-    """
-    if out_indices is None:
-        ends = {max(i * num_stages // 4, 1) - 1 for i in range(1, 5)}
-        return tuple(sorted(ends))
-    indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
-    if not all(-num_stages <= i < num_stages for i in indices):
-        raise ValueError(
-            f'out_indices must be in [{-num_stages}, {num_stages - 1}], got {out_indices}'
-        )
-    resolved = tuple(i % num_stages for i in indices)
-    if not resolved or list(resolved) != sorted(set(resolved)):
-        raise ValueError(
-            f'out_indices must name at least one stage, each once and in ascending order, '
-            f'got {out_indices}'
-        )
-    return resolved
-
-
-def resolve_arch(
-    arch: str | dict,
-    known: Mapping[str, dict],
-    required: Sequence[str] = ('embed_dims', 'depths'),
-    optional: Sequence[str] = (),
-) -> dict:
-    """Check ``arch`` and return its settings.
-
-    Args:
-        arch (str | dict): Name of a known architecture, or settings of a new one.
-        known (Mapping[str, dict]): Settings of the known architectures by name.
-        required (Sequence[str]): Settings that a dict needs; ``embed_dims`` and ``depths`` among
-            them. Defaults to those two.
-        optional (Sequence[str]): Settings that a dict may have. Defaults to none.
-
-    Returns:
-        dict: Settings, ``embed_dims`` and ``depths`` as tuples of the same length.
-
-    Raises:
-        ValueError: If the name or a setting is unknown, one is missing, or lengths differ.
-    """
-    if isinstance(arch, str):
-        if arch not in known:
-            raise ValueError(f'arch must be one of {list(known)}, got {arch!r}')
-        return known[arch]
-    missing, unknown = set(required) - set(arch), set(arch) - {*required, *optional}
-    if missing or unknown:
-        raise ValueError(
-            f'an arch dict needs {", ".join(required)} and may have {list(optional)}; '
-            f'missing {sorted(missing)}, unknown {sorted(unknown)}'
-        )
-    pair = {
-        name: (value,) if isinstance(value, int) else tuple(value)
-        for name, value in arch.items()
-        if name in ('embed_dims', 'depths')
-    }
-    if not pair['depths'] or len(pair['embed_dims']) != len(pair['depths']):
-        raise ValueError(
-            f'embed_dims and depths of arch must have the same length, got '
-            f'{pair["embed_dims"]} and {pair["depths"]}'
-        )
-    return {**arch, **pair}
-
-
-def check_in_channels(in_channels: int) -> None:
-    """Raise a ``ValueError`` if images cannot have this number of channels."""
-    if in_channels < 1:
-        raise ValueError(f'in_channels must be at least 1, got {in_channels}')
-
-
-def check_size_arguments(img_size: int | tuple[int, int], resize_mode: str | None) -> None:
-    """Check the arguments of a network that has nothing to resize, as where they have an effect.
-
-    Args:
-        img_size (int | tuple[int, int]): Image size in pixels.
-        resize_mode (str, optional): See :func:`mmfreq.ops.resize_filter`.
-
-    Raises:
-        ValueError: If one of them is out of range.
-    """
-    to_pair(img_size)
-    check_resize_mode(resize_mode or 'kernel')
-
-
-def to_pair(img_size: int | tuple[int, int]) -> tuple[int, int]:
-    """``(height, width)`` in pixels from one or two positive integers, or a ``ValueError``."""
-    pair = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-    if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f'img_size must be one or two positive integers, got {img_size}')
-    return pair[0], pair[1]

@@ -1,10 +1,12 @@
 """DFFormer, CDFFormer, GFFormer: FFT-based Dynamic Token Mixer for Vision, arXiv 2303.03932."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
+from typing_extensions import Unpack
 
 from mmfreq.models.backbones.metaformer_baseline import MetaFormerBaseline
+from mmfreq.models.backbones.options import ResizableOptions
 from mmfreq.models.mixers import DynamicFilter, ExpandedGlobalFilter, SeparableConv
 from mmfreq.registry import MODELS
 
@@ -35,7 +37,7 @@ class DFFormer(MetaFormerBaseline):
         num_filters (int): Basis filters of each mixer. Defaults to 4.
         reweight_ratio (float): Hidden channels per channel of the MLP that combines them. Defaults
             to 0.25.
-        **kwargs: See :class:`MetaFormerBaseline`.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
@@ -54,14 +56,14 @@ class DFFormer(MetaFormerBaseline):
         arch: str | dict = 's18',
         num_filters: int = 4,
         reweight_ratio: float = 0.25,
-        **kwargs: Any,
+        **options: Unpack[ResizableOptions],
     ) -> None:
         def token_mixer(stage: int, dim: int, size: tuple[int, int]) -> nn.Module:
             if stage < self.conv_stages:
                 return SeparableConv(dim)
             return DynamicFilter(dim, size, num_filters, reweight_ratio)
 
-        super().__init__(token_mixer, arch, **kwargs)
+        super().__init__(token_mixer, arch, **options)
 
 
 @MODELS.register_module()
@@ -81,7 +83,7 @@ class GFFormer(MetaFormerBaseline):
     Args:
         arch (str | dict): ``'s18'`` (26.54 M parameters at ``img_size=224``), or a dict with
             ``embed_dims`` and ``depths``. Defaults to ``'s18'``.
-        **kwargs: See :class:`MetaFormerBaseline`.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
@@ -89,5 +91,5 @@ class GFFormer(MetaFormerBaseline):
 
     arch_settings: ClassVar[dict[str, dict]] = {'s18': DFFormer.arch_settings['s18']}
 
-    def __init__(self, arch: str | dict = 's18', **kwargs: Any) -> None:
-        super().__init__(lambda _, dim, size: ExpandedGlobalFilter(dim, size), arch, **kwargs)
+    def __init__(self, arch: str | dict = 's18', **options: Unpack[ResizableOptions]) -> None:
+        super().__init__(lambda _, dim, size: ExpandedGlobalFilter(dim, size), arch, **options)

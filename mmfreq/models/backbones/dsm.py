@@ -2,7 +2,13 @@
 
 from typing import Any, ClassVar
 
-from mmfreq.models.backbones.metaformer_baseline import MetaFormerBaseline
+from torch import nn
+from typing_extensions import Unpack
+
+from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.backbones.metaformer_baseline import INIT, baseline_stage, baseline_stem
+from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.mixers.dynamic_spectrum import DynamicSpectrum
 from mmfreq.registry import MODELS
 
@@ -10,7 +16,7 @@ __all__ = ['DSM']
 
 
 @MODELS.register_module()
-class DSM(MetaFormerBaseline):
+class DSM(StagedBackbone):
     """Dynamic spectrum mixers on the cosine transform in all stages.
 
     **This is our reconstruction.** Of the Dynamic Spectrum Mixer only the abstract is public: no
@@ -28,8 +34,7 @@ class DSM(MetaFormerBaseline):
     Args:
         arch (str | dict): A name from the table, or a dict with ``embed_dims`` and ``depths``.
             Defaults to ``'s'``.
-        **kwargs: See :class:`MetaFormerBaseline`. No parameter depends on the size of images, so
-            ``img_size`` and ``resize_mode`` change nothing.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
@@ -40,5 +45,25 @@ class DSM(MetaFormerBaseline):
         'b': dict(embed_dims=(64, 128, 320, 512), depths=(3, 12, 24, 3)),
     }
 
-    def __init__(self, arch: str | dict = 's', **kwargs: Any) -> None:
-        super().__init__(lambda _, dim, size: DynamicSpectrum(dim), arch, **kwargs)
+    default_init: ClassVar[list[dict]] = INIT
+
+    def __init__(self, arch: str | dict = 's', **options: Unpack[BackboneOptions]) -> None:
+        settings = resolve_arch(arch, self.arch_settings)
+        dims = settings['embed_dims']
+        super().__init__(
+            stem=lambda in_channels: baseline_stem(in_channels, dims[0]),
+            stage=lambda i, drop_paths: baseline_stage(
+                i, dims, drop_paths, lambda: DynamicSpectrum(dims[i])
+            ),
+            **settings,
+            **options,
+        )
+        self.register_load_state_dict_pre_hook(_drop_sizes)
+
+
+def _drop_sizes(
+    _model: nn.Module, state_dict: dict[str, Any], prefix: str, *_details: object
+) -> None:
+    """Leave out what checkpoints of version 0.1 stored as if filters had a size."""
+    for name in ('filter_sizes', 'resize_mode_id'):
+        state_dict.pop(f'{prefix}{name}', None)

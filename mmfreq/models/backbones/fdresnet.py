@@ -1,25 +1,22 @@
 """ResNet with frequency dynamic convolutions, arXiv 2503.18783."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
-from mmfreq.models.backbones.base import (
-    BATCH_NORM,
-    StagedBackbone,
-    check_in_channels,
-    check_size_arguments,
-    resolve_out_indices,
-)
-from mmfreq.models.backbones.metaformer import Stage
+from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.base import BATCH_NORM, StagedBackbone
+from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.pretrained import rename
+from mmfreq.models.stage import Stage
 from mmfreq.registry import MODELS
 
 __all__ = ['FDResNet']
 
+BASIC, WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)
 MODULATION = r'.*\.(attention|local_attention|bands)\.'
 OUT_NORMS = r'norm\d+\.'
 
@@ -33,83 +30,69 @@ class FDResNet(StagedBackbone):
     ``kernel_num=64`` there are 11.75 M (18), 27.16 M (50) and 50.00 M (101) parameters.
 
     Args:
-        depth (int): 18, 34, 50, 101 or 152. Defaults to 50.
-        out_indices (int | Sequence[int]): Stages whose features are returned. Defaults to all
-            four; stages behind the last one are not built.
+        arch (str | int | dict): ``'18'``, ``'34'``, ``'50'``, ``'101'`` or ``'152'``, or a dict
+            with ``embed_dims`` and ``depths`` of four stages and ``bottleneck``, whether blocks are
+            bottlenecks. Defaults to ``'50'``.
+        depth (int, optional): Another name for ``arch``. Defaults to None.
         kernel_num (int, optional): Groups of coefficients, see :class:`FDConv`. Defaults to 64, as
             released.
         band_masks (str, optional): See :class:`FDConv`. Defaults to None: faithful once a
             checkpoint of the original was loaded, correct otherwise.
         group_order (str, optional): See :class:`FDConv`. Defaults to None: as ``band_masks``.
-        drop_path_rate (float): Stochastic-depth rate of the last block. Defaults to 0.
-        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
-            Defaults to -1.
         train_frozen_modulation (bool): Whether the attentions and the band modulation of frozen
             stages learn nevertheless, as the authors recommend with converted weights. Defaults to
             False.
-        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
-        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
         norm_cfg (dict): Norm of the convolutions. Defaults to ``dict(type='BN')``.
-        out_norm (dict, optional): Norm of each output. Defaults to None: raw features.
-        img_size (int | tuple[int, int]): As for other backbones; nothing depends on it here.
-        resize_mode (str, optional): As for other backbones; nothing is resized here.
-        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
-        backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
-        init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
-            checkpoint=...)`` takes plain ResNets (``torchvision://resnet50``), which it reproduces
-            until it is trained, checkpoints of the original and of this library. Defaults to None:
-            Kaiming initialisation, and residual branches that start at zero.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
-    arch_settings: ClassVar[dict[int, tuple[int, int, int, int]]] = {
-        18: (2, 2, 2, 2),
-        34: (3, 4, 6, 3),
-        50: (3, 4, 6, 3),
-        101: (3, 4, 23, 3),
-        152: (3, 8, 36, 3),
+    default_options: ClassVar[BackboneOptions] = dict(out_norm=None)
+    checkpoints = (
+        'plain ResNets (torchvision, mmpretrain), which it reproduces until it is trained; '
+        'detectors and segmentors of Linwei-Chen/FDConv'
+    )
+    arch_settings: ClassVar[dict[str, dict]] = {
+        '18': dict(embed_dims=BASIC, depths=(2, 2, 2, 2), bottleneck=False),
+        '34': dict(embed_dims=BASIC, depths=(3, 4, 6, 3), bottleneck=False),
+        '50': dict(embed_dims=WIDE, depths=(3, 4, 6, 3), bottleneck=True),
+        '101': dict(embed_dims=WIDE, depths=(3, 4, 23, 3), bottleneck=True),
+        '152': dict(embed_dims=WIDE, depths=(3, 8, 36, 3), bottleneck=True),
     }
     default_init: ClassVar[list[dict]] = [dict(type='Kaiming', layer='Conv2d')]
 
     def __init__(
         self,
-        depth: int = 50,
-        out_indices: int | Sequence[int] = (0, 1, 2, 3),
+        arch: str | int | dict = '50',
+        depth: int | None = None,
         kernel_num: int | None = 64,
         band_masks: str | None = None,
         group_order: str | None = None,
-        drop_path_rate: float = 0.0,
-        frozen_stages: int = -1,
         train_frozen_modulation: bool = False,
-        with_cp: bool = False,
-        norm_eval: bool = False,
         norm_cfg: dict = BATCH_NORM,
-        out_norm: dict | None = None,
-        img_size: int | tuple[int, int] = 224,
-        resize_mode: str | None = None,
-        in_channels: int = 3,
-        backend: str = 'auto',
-        init_cfg: dict | list[dict] | None = None,
+        **options: Unpack[BackboneOptions],
     ) -> None:
         # mmpretrain takes seconds to import, which users of other backbones need not wait for.
         from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 
-        if depth not in self.arch_settings:
-            raise ValueError(f'depth must be one of {list(self.arch_settings)}, got {depth}')
-        check_in_channels(in_channels)
-        check_size_arguments(img_size, resize_mode)
-        block, expansion = (BasicBlock, 1) if depth < 50 else (Bottleneck, 4)
-        embed_dims = [64 * 2**i * expansion for i in range(4)]
-        options = dict(kernel_num=kernel_num, band_masks=band_masks, group_order=group_order)
+        arch = arch if depth is None else depth
+        settings = resolve_arch(
+            str(arch) if isinstance(arch, int) else arch,
+            self.arch_settings,
+            ('embed_dims', 'depths', 'bottleneck'),
+        )
+        embed_dims = settings['embed_dims']
+        block, expansion = (Bottleneck, 4) if settings['bottleneck'] else (BasicBlock, 1)
+        stem_dim = embed_dims[0] // expansion
+        dynamic = dict(kernel_num=kernel_num, band_masks=band_masks, group_order=group_order)
 
         def stage(i: int, drop_paths: list[float]) -> Stage:
             blocks = ResLayer(
                 block,
                 len(drop_paths),
-                embed_dims[i - 1] if i > 0 else 64,
+                embed_dims[i - 1] if i > 0 else stem_dim,
                 embed_dims[i],
                 stride=2 if i > 0 else 1,
                 norm_cfg=norm_cfg,
@@ -118,27 +101,21 @@ class FDResNet(StagedBackbone):
             for residual in blocks:
                 for name, conv in list(residual.named_children()):
                     if isinstance(conv, nn.Conv2d):
-                        residual.add_module(name, _dynamic(conv, options))
+                        residual.add_module(name, _dynamic(conv, dynamic))
                 last_norm = residual.norm2 if block is BasicBlock else residual.norm3
                 nn.init.zeros_(last_norm.weight)
-            return Stage(None, blocks, with_cp)
+            return Stage(None, blocks)
 
         self.train_frozen_modulation = train_frozen_modulation
         super().__init__(
-            patch_embed=nn.Sequential(
-                ConvModule(in_channels, 64, 7, stride=2, padding=3, norm_cfg=norm_cfg),
+            stem=lambda in_channels: nn.Sequential(
+                ConvModule(in_channels, stem_dim, 7, stride=2, padding=3, norm_cfg=norm_cfg),
                 nn.MaxPool2d(3, stride=2, padding=1),
             ),
             stage=stage,
             embed_dims=embed_dims,
-            depths=self.arch_settings[depth],
-            out_indices=resolve_out_indices(out_indices, 4),
-            drop_path_rate=drop_path_rate,
-            frozen_stages=frozen_stages,
-            norm_eval=norm_eval,
-            out_norm=out_norm,
-            backend=backend,
-            init_cfg=init_cfg,
+            depths=settings['depths'],
+            **self.default_options | options,
         )
 
     def adapt_checkpoint(

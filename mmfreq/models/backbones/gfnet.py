@@ -1,26 +1,21 @@
 """GFNet: Global Filter Networks for Image Classification, arXiv 2107.00645."""
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from torch import Tensor
+from typing_extensions import Unpack
 
-from mmfreq.models.backbones.base import (
-    LAYER_NORM,
-    check_in_channels,
-    pyramid_sizes,
-    resolve_arch,
-    resolve_out_indices,
-    to_pair,
-)
-from mmfreq.models.backbones.metaformer import MetaFormerStage, SingleResidualBlock
+from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.options import ResizableOptions
 from mmfreq.models.backbones.resizable import ResizableBackbone
+from mmfreq.models.blocks import SingleResidualBlock
 from mmfreq.models.layers import PatchEmbed, resize_positions
 from mmfreq.models.mixers import GlobalFilter
 from mmfreq.models.pointwise import Mlp
 from mmfreq.models.pretrained import rename
+from mmfreq.models.stage import ChannelsLastStage
 from mmfreq.registry import MODELS
 
 __all__ = ['GFNet']
@@ -49,42 +44,22 @@ class GFNet(ResizableBackbone):
     ====  =============================  ==================  ====================  ==========
 
     Parameters are counted at ``img_size=224`` without classifier, with the norm of the last output.
-    They grow with ``img_size``, as the filters do.
+    They grow with ``img_size``, as the filters do. Of isotropic networks the blocks 2, 5, 8, 11 of
+    12, or 3, 8, 13, 18 of 19, are returned by default. The originals trained with a
+    ``drop_path_rate`` of 0, 0, 0.15, 0.25 (ti, xs, s, b) and 0.1, 0.2, 0.4 (h-ti, h-s, h-b).
 
     Args:
         arch (str | dict): A name from the table, or a dict with ``patch_size``, ``embed_dims`` and
             ``depths`` (numbers or sequences of them), and optionally ``layer_scale_init``. With a
             single depth the network is isotropic and each of its blocks counts as a stage. Defaults
             to ``'h-s'``.
-        out_indices (int | Sequence[int], optional): Stages (isotropic: blocks) whose features are
-            returned. Defaults to None: all four stages; for isotropic networks the ends of four
-            groups of blocks, 2, 5, 8, 11 of 12 and 3, 8, 13, 18 of 19.
-        img_size (int | tuple[int, int]): Image size, in pixels, that filters and positions are
-            stored for; the crop size of the training is a good choice. Defaults to 224.
-        resize_mode (str, optional): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
-            ``'interpolate'`` is faithful to the original, ``'kernel'`` is correct. Defaults to
-            None: ``'interpolate'`` once a released checkpoint was loaded, ``'kernel'`` otherwise.
-            That choice is stored in the ``state_dict``; an explicit one always wins.
-        drop_path_rate (float): Stochastic-depth rate of the last block. The originals trained with
-            0, 0, 0.15, 0.25 (ti, xs, s, b) and 0.1, 0.2, 0.4 (h-ti, h-s, h-b). Defaults to 0.
-        frozen_stages (int): -1 freezes nothing, 0 the patch embedding with the positions, ``n``
-            also the first ``n`` stages. Defaults to -1.
-        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
-        norm_eval (bool): Keep batch norms in eval mode while training; of use only with a batch
-            norm as ``out_norm``. Defaults to False.
-        out_norm (dict, optional): Norm of each output, ``dict(type='LN')``, ``dict(type='SyncBN')``
-            and so on. None returns raw features. Defaults to a layer norm with eps 1e-6.
-        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
-        backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
-        init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
-            checkpoint=...)`` takes released GFNet files as they are and checkpoints of this
-            library. Defaults to None: linear layers from a truncated normal distribution.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
+    checkpoints = 'released classifiers of raoyongming/GFNet'
     arch_settings: ClassVar[dict[str, dict]] = {
         'ti': dict(patch_size=16, embed_dims=(256,), depths=(12,)),
         'xs': dict(patch_size=16, embed_dims=(384,), depths=(12,)),
@@ -110,41 +85,21 @@ class GFNet(ResizableBackbone):
         ),
     }
 
-    def __init__(
-        self,
-        arch: str | dict = 'h-s',
-        out_indices: int | Sequence[int] | None = None,
-        img_size: int | tuple[int, int] = 224,
-        resize_mode: str | None = None,
-        drop_path_rate: float = 0.0,
-        frozen_stages: int = -1,
-        with_cp: bool = False,
-        norm_eval: bool = False,
-        out_norm: dict | None = LAYER_NORM,
-        in_channels: int = 3,
-        backend: str = 'auto',
-        init_cfg: dict | list[dict] | None = None,
-    ) -> None:
+    def __init__(self, arch: str | dict = 'h-s', **options: Unpack[ResizableOptions]) -> None:
         settings = resolve_arch(
             arch, self.arch_settings, ('patch_size', 'embed_dims', 'depths'), ('layer_scale_init',)
         )
-        check_in_channels(in_channels)
-        embed_dims, depths = settings['embed_dims'], settings['depths']
-        if len(depths) == 1:
+        patch_size, embed_dims = settings['patch_size'], settings['embed_dims']
+        depths, isotropic = settings['depths'], len(settings['depths']) == 1
+        if isotropic:
             embed_dims, depths = embed_dims * depths[0], (1,) * depths[0]
-            downsample_stages = range(0)
-        else:
-            downsample_stages = range(1, len(depths))
-        patch_size = settings['patch_size']
-        height, width = (-(-side // patch_size) for side in to_pair(img_size))
-        sizes = pyramid_sizes((height, width), len(depths), downsample_stages)
 
-        def stage(i: int, drop_paths: list[float]) -> MetaFormerStage:
+        def stage(i: int, drop_paths: list[float], size: tuple[int, int]) -> ChannelsLastStage:
             dim = embed_dims[i]
             blocks = [
                 SingleResidualBlock(
                     dim,
-                    GlobalFilter(dim, sizes[i]),
+                    GlobalFilter(dim, size),
                     Mlp(dim, 4 * dim),
                     settings.get('layer_scale_init'),
                     drop_path,
@@ -152,24 +107,18 @@ class GFNet(ResizableBackbone):
                 for drop_path in drop_paths
             ]
             downsample = None
-            if i in downsample_stages:
+            if i > 0 and not isotropic:
                 downsample = Conv2dAdaptivePadding(embed_dims[i - 1], dim, 2, stride=2)
-            return MetaFormerStage(downsample, blocks, with_cp)
+            return ChannelsLastStage(downsample, blocks)
 
         super().__init__(
-            sizes=sizes,
-            resize_mode=resize_mode,
-            patch_embed=PatchEmbed(in_channels, embed_dims[0], patch_size, sizes[0]),
+            stem=lambda channels, size: PatchEmbed(channels, embed_dims[0], patch_size, size),
             stage=stage,
+            stem_size=lambda side: -(-side // patch_size),
             embed_dims=embed_dims,
             depths=depths,
-            out_indices=resolve_out_indices(out_indices, len(depths)),
-            drop_path_rate=drop_path_rate,
-            frozen_stages=frozen_stages,
-            norm_eval=norm_eval,
-            out_norm=out_norm,
-            backend=backend,
-            init_cfg=init_cfg,
+            isotropic=isotropic,
+            **options,
         )
 
     def from_released(self, state_dict: dict[str, Tensor]) -> dict[str, Tensor] | None:

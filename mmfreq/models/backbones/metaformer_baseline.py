@@ -1,125 +1,107 @@
-"""The network that DFFormer, CDFFormer, GFFormer and DSM are, up to their token mixers."""
+"""The network that DFFormer, CDFFormer, GFFormer and DSM are, up to their token mixers.
+
+MetaFormer's baseline, arXiv 2210.13452: overlapping patches, layer norms without bias, StarReLU,
+MLPs without bias, and learned scales on the skip connections of the last two stages. Images have
+any size; maps at stride 4 have ``(size + 1) // 4`` rows and columns, each later stage half of that,
+rounded up.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
-from mmfreq.models.backbones.base import (
-    LAYER_NORM,
-    check_in_channels,
-    pyramid_sizes,
-    resolve_arch,
-    resolve_out_indices,
-    to_pair,
-)
-from mmfreq.models.backbones.metaformer import MetaFormerBlock, MetaFormerStage
+from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.options import ResizableOptions
 from mmfreq.models.backbones.resizable import ResizableBackbone
+from mmfreq.models.blocks import MetaFormerBlock
 from mmfreq.models.layers import ConvDownsample
 from mmfreq.models.pointwise import Mlp, StarReLU
 from mmfreq.models.pretrained import rename
+from mmfreq.models.stage import ChannelsLastStage
 
-__all__ = ['MetaFormerBaseline']
+__all__ = ['INIT', 'MetaFormerBaseline', 'baseline_stage', 'baseline_stem', 'baseline_stem_size']
+
+INIT: list[dict] = [dict(type='TruncNormal', layer=['Linear', 'Conv2d'], std=0.02, bias=0.0)]
+
+
+def baseline_stem(in_channels: int, dim: int) -> ConvDownsample:
+    """Stem from images to ``dim`` channels at stride 4."""
+    return ConvDownsample(in_channels, dim, 7, stride=4, padding=2, norm_first=False)
+
+
+def baseline_stem_size(side: int) -> int:
+    """Side of the stem's maps for a side of an image."""
+    return max((side + 1) // 4, 1)
+
+
+def baseline_stage(
+    i: int,
+    embed_dims: Sequence[int],
+    drop_paths: Sequence[float],
+    token_mixer: Callable[[], nn.Module],
+) -> ChannelsLastStage:
+    """Build a stage.
+
+    Args:
+        i (int): Its number.
+        embed_dims (Sequence[int]): Channels of all stages.
+        drop_paths (Sequence[float]): Drop-path probability of each block.
+        token_mixer (Callable): Called once for each block; returns its token mixer.
+
+    Returns:
+        ChannelsLastStage: The stage.
+    """
+    dim = embed_dims[i]
+    blocks = [
+        MetaFormerBlock(
+            dim,
+            token_mixer(),
+            Mlp(dim, 4 * dim, act=StarReLU, bias=False),
+            norm_bias=False,
+            res_scale_init=1.0 if i >= 2 else None,
+            drop_path=drop_path,
+        )
+        for drop_path in drop_paths
+    ]
+    downsample = ConvDownsample(embed_dims[i - 1], dim) if i > 0 else None
+    return ChannelsLastStage(downsample, blocks)
 
 
 class MetaFormerBaseline(ResizableBackbone):
-    """MetaFormer baseline (arXiv 2210.13452) with spectral filters as token mixers.
-
-    Overlapping patches, layer norms without bias, StarReLU, MLPs without bias, and learned scales
-    on the skip connections of the last two stages. Images have any size; maps at stride 4 have
-    ``(size + 1) // 4`` rows and columns, each later stage half of that, rounded up.
+    """The baseline with spectral filters as token mixers, which are stored for a size of images.
 
     Args:
         token_mixer (Callable): Called with the number of a stage, its channels and the size
             ``(h, w)`` of its maps at ``img_size``; returns a block's token mixer.
         arch (str | dict): A name of ``arch_settings``, or a dict with ``embed_dims`` and
-            ``depths`` of four stages.
-        out_indices (int | Sequence[int]): Stages whose features are returned. Defaults to all.
-        img_size (int | tuple[int, int]): Image size, in pixels, that filters are stored for; the
-            crop size of the training is a good choice. Defaults to 224.
-        resize_mode (str, optional): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
-            ``'interpolate'`` is faithful to the original, which resizes a checkpoint when loading
-            and again in every forward pass; ``'kernel'`` is correct. Defaults to None:
-            ``'interpolate'`` once a released checkpoint was loaded, ``'kernel'`` otherwise. That
-            choice is stored in the ``state_dict``; an explicit one always wins.
-        drop_path_rate (float): Stochastic-depth rate of the last block. Defaults to 0, as in the
-            dense models of the authors; they trained s18 on ImageNet with 0.2.
-        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
-            Defaults to -1.
-        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
-        norm_eval (bool): Keep batch norms in eval mode while training; of use only with a batch
-            norm as ``out_norm``. Defaults to False.
-        out_norm (dict, optional): Norm of each output. None returns raw features. Defaults to a
-            layer norm with eps 1e-6.
-        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
-        backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
-        init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
-            checkpoint=...)`` takes released files as they are and checkpoints of this library.
-            Defaults to None: linear layers and convolutions from a truncated normal distribution.
+            ``depths``.
+        **options: Common arguments.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
-    arch_settings: ClassVar[dict[str, dict]]
-    default_init: ClassVar[list[dict]] = [
-        dict(type='TruncNormal', layer=['Linear', 'Conv2d'], std=0.02, bias=0.0)
-    ]
+    checkpoints = 'released classifiers of okojoalg/dfformer'
+    default_init: ClassVar[list[dict]] = INIT
 
     def __init__(
         self,
         token_mixer: Callable[[int, int, tuple[int, int]], nn.Module],
         arch: str | dict,
-        out_indices: int | Sequence[int] = (0, 1, 2, 3),
-        img_size: int | tuple[int, int] = 224,
-        resize_mode: str | None = None,
-        drop_path_rate: float = 0.0,
-        frozen_stages: int = -1,
-        with_cp: bool = False,
-        norm_eval: bool = False,
-        out_norm: dict | None = LAYER_NORM,
-        in_channels: int = 3,
-        backend: str = 'auto',
-        init_cfg: dict | list[dict] | None = None,
+        **options: Unpack[ResizableOptions],
     ) -> None:
         settings = resolve_arch(arch, self.arch_settings)
-        embed_dims, depths = settings['embed_dims'], settings['depths']
-        num_stages = len(depths)
-        check_in_channels(in_channels)
-        stem = ConvDownsample(in_channels, embed_dims[0], 7, stride=4, padding=2, norm_first=False)
-        sizes = pyramid_sizes(stem.out_size(to_pair(img_size)), num_stages, range(1, num_stages))
-
-        def stage(i: int, drop_paths: list[float]) -> MetaFormerStage:
-            dim = embed_dims[i]
-            blocks = [
-                MetaFormerBlock(
-                    dim,
-                    token_mixer(i, dim, sizes[i]),
-                    Mlp(dim, 4 * dim, act=StarReLU, bias=False),
-                    norm_bias=False,
-                    res_scale_init=1.0 if i >= 2 else None,
-                    drop_path=drop_path,
-                )
-                for drop_path in drop_paths
-            ]
-            downsample = ConvDownsample(embed_dims[i - 1], dim) if i > 0 else None
-            return MetaFormerStage(downsample, blocks, with_cp)
-
+        dims = settings['embed_dims']
         super().__init__(
-            sizes=sizes,
-            resize_mode=resize_mode,
-            patch_embed=stem,
-            stage=stage,
-            embed_dims=embed_dims,
-            depths=depths,
-            out_indices=resolve_out_indices(out_indices, num_stages),
-            drop_path_rate=drop_path_rate,
-            frozen_stages=frozen_stages,
-            norm_eval=norm_eval,
-            out_norm=out_norm,
-            backend=backend,
-            init_cfg=init_cfg,
+            stem=lambda in_channels, _: baseline_stem(in_channels, dims[0]),
+            stage=lambda i, drop_paths, size: baseline_stage(
+                i, dims, drop_paths, lambda: token_mixer(i, dims[i], size)
+            ),
+            stem_size=baseline_stem_size,
+            **settings,
+            **options,
         )
 
     def from_released(self, state_dict: dict[str, Tensor]) -> dict[str, Tensor] | None:

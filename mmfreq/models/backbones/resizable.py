@@ -1,13 +1,16 @@
 """Backbones whose spectral filters are stored for one image size and resized to others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
+from mmfreq.models.backbones.arguments import pyramid_sizes, to_pair
 from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.pretrained import stored_choice
 from mmfreq.ops import RESIZE_MODES, resize_filter
@@ -23,21 +26,48 @@ class ResizableBackbone(StagedBackbone):
     part of a whole model's.
 
     Args:
-        sizes (Sequence[tuple[int, int]]): Size ``(h, w)`` of each stage's feature maps that filters
-            are stored for, also of stages that are not built.
-        resize_mode (str, optional): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
-            None: ``'interpolate'`` once a released checkpoint was loaded, ``'kernel'`` otherwise.
-            That choice is stored in the ``state_dict``; an explicit one always wins.
-        **kwargs: See :class:`StagedBackbone`.
+        stem (Callable): Called with ``in_channels`` and the size ``(h, w)`` of its maps at
+            ``img_size``; returns the stem, see :class:`StagedBackbone`.
+        stage (Callable): Called with the number of a stage, the drop-path probability of each of
+            its blocks and the size ``(h, w)`` of its maps at ``img_size``; returns the stage.
+        stem_size (Callable): Called with a side of an image; returns that of the stem's maps.
+        embed_dims (Sequence[int]): Channels of each stage.
+        depths (Sequence[int]): Blocks of each stage.
+        isotropic (bool): Whether all stages have maps of one size; else all but the first halve
+            them, rounding up. Defaults to False.
+        **options: Common arguments.
+
+    Attributes:
+        sizes (list[tuple[int, int]]): Size ``(h, w)`` of each stage's feature maps that filters are
+            stored for, also of stages that are not built.
 
     Raises:
         ValueError: If an argument is unknown or out of range; the message names it.
     """
 
     def __init__(
-        self, *, sizes: Sequence[tuple[int, int]], resize_mode: str | None, **kwargs: Any
+        self,
+        *,
+        stem: Callable[[int, tuple[int, int]], nn.Module],
+        stage: Callable[[int, list[float], tuple[int, int]], nn.Module],
+        stem_size: Callable[[int], int],
+        embed_dims: Sequence[int],
+        depths: Sequence[int],
+        isotropic: bool = False,
+        img_size: int | tuple[int, int] = 224,
+        resize_mode: str | None = None,
+        **options: Unpack[BackboneOptions],
     ) -> None:
-        super().__init__(**kwargs)
+        height, width = to_pair(img_size)
+        halved = range(0) if isotropic else range(1, len(depths))
+        sizes = pyramid_sizes((stem_size(height), stem_size(width)), len(depths), halved)
+        super().__init__(
+            stem=lambda in_channels: stem(in_channels, sizes[0]),
+            stage=lambda i, drop_paths: stage(i, drop_paths, sizes[i]),
+            embed_dims=embed_dims,
+            depths=depths,
+            **options,
+        )
         self.sizes = sizes
         self.requested_resize_mode = resize_mode
         self.register_buffer('filter_sizes', torch.tensor(sizes))
@@ -107,11 +137,10 @@ class ResizableBackbone(StagedBackbone):
             'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode)),
         }
         resized = []
-        for module_name, module in self.named_modules():
-            name = f'{module_name}.weight'
-            if not isinstance(module, ResizableFilter) or name not in state_dict:
+        for stage, name, module in self._resizable_filters():
+            if name not in state_dict:
                 continue
-            weight, stage = state_dict[name], int(module_name.split('.')[1])
+            weight = state_dict[name]
             if old_sizes is None:  # a released one: maps are square
                 old = (weight.shape[1],) * 2 if weight.ndim == 4 else (0, 0)
             elif old_sizes.ndim == 2 and len(old_sizes) > stage and old_sizes.shape[1] == 2:
@@ -125,6 +154,13 @@ class ResizableBackbone(StagedBackbone):
             if old != module.size:
                 resized.append(name)
         return adapted, resized
+
+    def _resizable_filters(self) -> Iterator[tuple[int, str, ResizableFilter]]:
+        """Number of the stage, name of the weight and module of each filter."""
+        for i, stage in enumerate(self.stages):
+            for name, module in stage.named_modules(prefix=f'stages.{i}'):
+                if isinstance(module, ResizableFilter):
+                    yield i, f'{name}.weight', module
 
 
 def _fit_stored_sizes(

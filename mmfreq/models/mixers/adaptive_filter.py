@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
+from mmfreq.models.layers import SpectralModule
 from mmfreq.ops.backends import choose_backend, is_traced
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
@@ -18,7 +19,7 @@ NUM_BLOCKS = 8
 SPARSITY_THRESHOLD = 0.01
 
 
-class AdaptiveFilter(nn.Module):
+class AdaptiveFilter(SpectralModule):
     """Token mixer of AFFNet with its residual: ``x + irfft2(mask(rfft2(x)) * rfft2(x))``.
 
     arXiv 2307.14008, equation 6. The mask is a complex MLP at each frequency: two linear layers,
@@ -51,7 +52,6 @@ class AdaptiveFilter(nn.Module):
         self.w2 = nn.Parameter(0.02 * torch.randn(2, NUM_BLOCKS, block, block))
         self.b2 = nn.Parameter(0.02 * torch.randn(2, NUM_BLOCKS, block))
         self.act = build_activation_layer(act_cfg)
-        self.backend = 'auto'
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter features ``(B, C, H, W)``; computed in fp32 or better with autocast off."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mmfreq.models.layers import SpectralModule
 from mmfreq.models.mixers.expanded import ExpandedMixer
 from mmfreq.models.pointwise import Mlp
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
@@ -13,7 +14,7 @@ NUM_BANDS = 8
 LOWEST_FREQUENCY = 1 / 64  # cycles per pixel; bands are evenly spaced in log(1 + f / lowest)
 
 
-class DynamicSpectrum(ExpandedMixer):
+class DynamicSpectrum(SpectralModule, ExpandedMixer):
     """Token mixer of our DSM: ``idct2(weight * dct2(x))`` between two linear layers.
 
     A reconstruction from the abstract of arXiv 2309.06721, which names a DCT and a "dynamic
@@ -30,7 +31,6 @@ class DynamicSpectrum(ExpandedMixer):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
-        self.backend = 'auto'
         self.bands = SpectrumBands(NUM_BANDS)
         self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False)
         # Channels start with different gains, so that tokens mix from the beginning.

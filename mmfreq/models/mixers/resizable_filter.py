@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mmfreq.models.layers import SpectralModule
 from mmfreq.ops import resize_filter
 from mmfreq.ops.backends import is_traced
 from mmfreq.ops.derived import derived, forget
@@ -11,7 +12,7 @@ from mmfreq.ops.resize import check_resize_mode
 __all__ = ['ResizableFilter']
 
 
-class ResizableFilter(nn.Module):
+class ResizableFilter(SpectralModule):
     """Learned spectral filters, resized to every other size than the stored one.
 
     In eval mode without gradients, resized filters are kept for the last few sizes.
@@ -35,7 +36,6 @@ class ResizableFilter(nn.Module):
         check_resize_mode(resize_mode)
         self.size = size
         self.resize_mode = resize_mode
-        self.backend = 'auto'
         self.weight = nn.Parameter(0.02 * torch.randn(num_filters, size[0], size[1] // 2 + 1, 2))
 
     def filter_for(self, size: tuple[int, int]) -> Tensor:

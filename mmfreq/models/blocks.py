@@ -1,19 +1,15 @@
-"""Blocks of token mixer and MLP, and stages of them; the mixer is an argument of the block.
+"""Blocks of token mixer and MLP; the mixer is an argument of the block.
 
-Features are channels-last, ``(B, H, W, C)``, inside a :class:`MetaFormerStage`: norms and linear
+Features are channels-last, ``(B, H, W, C)``, as in a :class:`ChannelsLastStage`: norms and linear
 layers then work on contiguous memory.
 """
 
-from collections.abc import Sequence
-
-import torch
 from mmcv.cnn.bricks import LayerScale
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mmfreq.models.layers import build_drop_path, to_channels_first, to_channels_last
+from mmfreq.models.layers import build_drop_path
 
-__all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock', 'Stage']
+__all__ = ['MetaFormerBlock', 'SingleResidualBlock']
 
 
 class MetaFormerBlock(nn.Module):
@@ -93,46 +89,6 @@ class SingleResidualBlock(nn.Module):
         """Map features ``(B, H, W, C)`` to features of the same shape."""
         branch = self.mlp(self.norm2(self.token_mixer(self.norm1(x))))
         return x + self.drop_path(self.layer_scale(branch))
-
-
-class Stage(nn.Module):
-    """Optional downsampling and a sequence of blocks on ``(B, C, H, W)``.
-
-    Args:
-        downsample (nn.Module, optional): Maps ``(B, C, H, W)`` to the stage's channels and size.
-        blocks (Sequence[nn.Module]): Blocks of the stage.
-        with_cp (bool): Recompute the blocks in the backward pass instead of storing their
-            activations. Defaults to False.
-    """
-
-    def __init__(
-        self, downsample: nn.Module | None, blocks: Sequence[nn.Module], with_cp: bool = False
-    ) -> None:
-        super().__init__()
-        self.downsample = downsample
-        self.blocks = nn.ModuleList(blocks)
-        self.with_cp = with_cp
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(B, C, H, W)`` to those of the stage, ``(B, C', H', W')``."""
-        return self.run_blocks(x if self.downsample is None else self.downsample(x))
-
-    def run_blocks(self, x: Tensor) -> Tensor:
-        """Apply the blocks to features ``(B, C', H', W')``."""
-        for block in self.blocks:
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = block(x)
-        return x
-
-
-class MetaFormerStage(Stage):
-    """Stage whose blocks work on channels-last features ``(B, H, W, C)``, see :class:`Stage`."""
-
-    def run_blocks(self, x: Tensor) -> Tensor:
-        """Apply the blocks to features ``(B, C', H', W')``."""
-        return to_channels_first(super().run_blocks(to_channels_last(x)))
 
 
 def _channel_scale(dim: int, init: float | None) -> nn.Module:

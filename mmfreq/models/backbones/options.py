@@ -1,0 +1,120 @@
+"""Arguments that backbones have in common: declared and documented here, shown by each of them."""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+from typing_extensions import TypedDict
+
+__all__ = ['BackboneOptions', 'ResizableOptions', 'show_options']
+
+
+class BackboneOptions(TypedDict, total=False):
+    """Arguments of every backbone.
+
+    Args:
+        out_indices (int | Sequence[int], optional): Stages whose features are returned; what only
+            later stages need is not built. Defaults to None: all four, or of networks with more
+            stages the ends of four groups of them.
+        in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
+        drop_path_rate (float): Drop-path probability of the last block; it grows linearly from 0
+            at the first one. Defaults to 0.
+        frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
+            Defaults to -1.
+        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
+        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
+        out_norm (dict, optional): Config of the norm of each output, ``dict(type='LN')``,
+            ``dict(type='SyncBN')`` and so on; None returns raw features. Defaults to a layer norm
+            with eps 1e-6.
+        backend (str): What computes spectral operations, one of
+            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+        init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
+            ``dict(type='Pretrained', checkpoint=...)`` takes checkpoints of this library, and the
+            files of others that the backbone names, as they are. Defaults to None: the
+            initialisation of the original.
+    """
+
+    out_indices: int | Sequence[int] | None
+    in_channels: int
+    drop_path_rate: float
+    frozen_stages: int
+    with_cp: bool
+    norm_eval: bool
+    out_norm: dict | None
+    backend: str
+    init_cfg: dict | list[dict] | None
+
+
+class ResizableOptions(BackboneOptions, total=False):
+    """Arguments of backbones with parameters whose size follows the size of images.
+
+    Args:
+        img_size (int | tuple[int, int]): Image size, in pixels, that filters and positions are
+            stored for; the crop size of the training is a good choice. Images of other sizes work.
+            Defaults to 224.
+        resize_mode (str, optional): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
+            ``'interpolate'`` is faithful to the originals, ``'kernel'`` is correct. Defaults to
+            None: ``'interpolate'`` once a released checkpoint was loaded, ``'kernel'`` otherwise.
+            That choice is stored in the ``state_dict``; an explicit one always wins.
+    """
+
+    img_size: int | tuple[int, int]
+    resize_mode: str | None
+
+
+def show_options(backbone: type) -> None:
+    """Let signature and docstring of a class name each argument behind its ``**options``.
+
+    Args:
+        backbone (type): Class whose ``__init__`` ends with ``**options: Unpack[...]`` of one of
+            the above, and whose ``default_options`` are the defaults that differ from those of the
+            constructors of its bases. Others are left as they are.
+    """
+    constructor = vars(backbone).get('__init__')
+    own = dict(inspect.signature(constructor).parameters) if constructor else {}
+    if 'options' not in own:
+        return
+    (declared,) = get_args(own.pop('options').annotation)
+    own.pop('self')
+    different: dict = backbone.default_options  # type: ignore[attr-defined]
+    defaults = {**dict(_defaults(backbone)), **different}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shown = [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=kind)
+        for name, kind in declared.__annotations__.items()
+    ]
+    backbone.__signature__ = inspect.Signature([*own.values(), *shown])  # type: ignore[attr-defined]
+    texts = _texts(declared)
+    for name, value in different.items() if texts else ():
+        texts[name] = re.sub(
+            r'Defaults\s+to .*', f'Defaults to {value} here.\n', texts[name], flags=re.DOTALL
+        )
+    if backbone.__doc__ and texts:
+        described = ''.join(texts[item.name] for item in shown)
+        backbone.__doc__ = re.sub(
+            r' +\*\*options: .*\n', lambda _: described, backbone.__doc__, count=1
+        )
+
+
+def _defaults(backbone: type) -> Iterator[tuple[str, object]]:
+    """Defaults of the constructors' arguments, those of derived classes last."""
+    for base in reversed(backbone.__mro__):
+        constructor = vars(base).get('__init__')
+        if inspect.isfunction(constructor):
+            for name, parameter in inspect.signature(constructor).parameters.items():
+                if parameter.default is not inspect.Parameter.empty:
+                    yield name, parameter.default
+
+
+def _texts(declared: type) -> dict[str, str]:
+    """Description of each argument, as its lines in a docstring; nothing without docstrings."""
+    texts = {}
+    for base in getattr(declared, '__orig_bases__', ()):
+        if base is not TypedDict:
+            texts.update(_texts(base))
+    described = textwrap.dedent((declared.__doc__ or '').partition('Args:\n')[2])
+    for entry in re.findall(r'^\w.*\n(?:[ ].*\n)*', described, re.MULTILINE):
+        texts[entry.split()[0]] = textwrap.indent(entry, ' ' * 8)
+    return texts

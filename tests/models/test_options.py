@@ -1,0 +1,99 @@
+"""What backbones have in common is declared once and shown by all of them."""
+
+import inspect
+
+import pytest
+from families import TINY
+from torch import nn
+from typing_extensions import Unpack
+
+import mmfreq.models
+from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.backbones.options import BackboneOptions, ResizableOptions
+from mmfreq.models.backbones.resizable import ResizableBackbone
+from mmfreq.models.layers import SpectralModule
+from mmfreq.zoo import backbone_names, set_image_size
+
+COMMON = BackboneOptions.__annotations__
+NETWORKS = [getattr(mmfreq.models, name) for name in mmfreq.models.backbones.__all__]
+
+
+@pytest.fixture(params=NETWORKS, ids=lambda network: network.__name__)
+def network(request):
+    return request.param
+
+
+def test_the_declaration_is_what_the_constructors_take():
+    taken = inspect.signature(StagedBackbone.__init__).parameters
+    assert set(COMMON) == set(taken) - {'self', 'stem', 'stage', 'embed_dims', 'depths'}
+    assert set(COMMON) < set(ResizableOptions.__annotations__)
+
+
+def test_signature_shows_every_argument(network):
+    resizable = issubclass(network, ResizableBackbone)
+    declared = (ResizableOptions if resizable else BackboneOptions).__annotations__
+    shown = inspect.signature(network).parameters
+    assert next(iter(shown)) == 'arch'
+    assert set(declared) <= set(shown)
+    assert 'options' not in shown and 'kwargs' not in shown
+    assert ('img_size' in shown) == resizable
+
+
+def test_documentation_describes_every_argument(network):
+    documented = next(kind for kind in network.__mro__ if '__init__' in vars(kind))
+    for name, parameter in inspect.signature(documented).parameters.items():
+        assert f'\n        {name} (' in documented.__doc__, name
+        assert parameter.default is not inspect.Parameter.empty
+    assert '**options' not in documented.__doc__
+
+
+def test_defaults_are_those_of_the_signature(network):
+    shown = inspect.signature(network).parameters
+    model, explicit = network(), network(**{k: v.default for k, v in shown.items()})
+    assert str(model) == str(explicit)
+    assert model.out_indices == explicit.out_indices
+
+
+def test_unknown_arguments_are_refused(network):
+    with pytest.raises(TypeError, match='with_checkpoints'):
+        network(with_checkpoints=True)
+
+
+def test_a_backbone_of_someone_else_shows_them_too():
+    class Other(mmfreq.models.GFFormer):
+        """Another network.
+
+        Args:
+            width (int): Of something.
+            **options: Common arguments.
+        """
+
+        default_options = BackboneOptions(drop_path_rate=0.5)
+
+        def __init__(self, width: int = 3, **options: Unpack[ResizableOptions]) -> None:
+            super().__init__('s18', **self.default_options | options)
+
+    shown = inspect.signature(Other).parameters
+    assert shown['width'].default == 3 and shown['img_size'].default == 224
+    assert shown['drop_path_rate'].default == 0.5
+    assert 'last block; it grows linearly' in Other.__doc__
+    assert 'Defaults to 0.5 here.' in Other.__doc__
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_a_backend_is_set_where_one_is_declared(name):
+    model = TINY[name]()
+    model.stages.append(nn.Identity())
+    model.stages[-1].backend = 'mine'
+    model.set_backend('gemm')
+    assert model.stages[-1].backend == 'mine'
+    spectral = [module for module in model.modules() if isinstance(module, SpectralModule)]
+    assert spectral and all(module.backend == 'gemm' for module in spectral)
+
+
+def test_image_size_is_set_where_something_has_one():
+    for name, config in backbone_names().items():
+        settings = dict(config)
+        set_image_size(settings, 64)
+        resizable = name.startswith(('gfnet', 'dfformer', 'cdfformer', 'gfformer'))
+        assert ('img_size' in settings) == resizable, name

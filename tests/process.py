@@ -11,40 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ADE, COCO = 'configs/upernet_gfnet_h_ti_ade20k.py', 'configs/mask_rcnn_gfnet_h_ti_coco.py'
-LOADERS = [
-    f'{split}_dataloader.{option}'
-    for split in ('train', 'val', 'test')
-    for option in ('num_workers=0', 'persistent_workers=False')
-]
-SMALL_ADE = [
-    *LOADERS,
-    'model.data_preprocessor.size=(64,64)',
-    'model.backbone.img_size=64',
-    'model.test_cfg.crop_size=(64,64)',
-    'model.test_cfg.stride=(64,64)',
-    'model.decode_head.channels=32',
-    'train_dataloader.dataset.pipeline.3.scale=(128,96)',
-    'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
-    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'train_cfg.max_iters=2',
-    'param_scheduler.0.end=1',
-    'param_scheduler.1.begin=1',
-    'default_hooks.logger.interval=1',
-    'default_hooks.visualization.interval=1',
-]
-SMALL_COCO = [
-    *LOADERS,
-    'train_dataloader.dataset.pipeline.2.scale=(128,96)',
-    'val_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'test_dataloader.dataset.pipeline.1.scale=(128,96)',
-    'model.train_cfg.rpn_proposal.max_per_img=50',
-    'model.test_cfg.rpn.max_per_img=50',
-    'model.test_cfg.rcnn.score_thr=0.0',  # so that an untrained detector finds something
-    'train_cfg.max_epochs=1',
-    'default_hooks.logger.interval=1',
-]
+ADE, COCO = 'tests/small/upernet.py', 'tests/small/mask_rcnn.py'
 
 
 def run(*command, check=True, **env):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from process import ADE, SMALL_ADE
+from process import ADE
 
 from mmfreq import preemption
 from mmfreq.engine.resume import find_checkpoints
@@ -31,7 +31,7 @@ def start(mini_data, tmp_path):
 
     def start(until, *options):
         command = ['tools/train.py', ADE, '--data-root', root, '--work-dir', tmp_path / 'run']
-        command += ['--pretrained', 'none', '--resume', '--cfg-options', *SMALL_ADE]
+        command += ['--pretrained', 'none', '--resume', '--cfg-options']
         command += ['train_cfg.max_iters=500', 'default_hooks.visualization.draw=False', *options]
         log = (tmp_path / 'log').open('w')
         process = subprocess.Popen(

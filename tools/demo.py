@@ -14,28 +14,7 @@ from pathlib import Path
 
 from mmfreq.datasets.mini import best_constant_miou
 
-CONFIG = 'configs/upernet_gfnet_h_s_ade20k.py'
-CROP = 128
-# The config is made for 160k iterations on ADE20K from pretrained weights. What differs here: small
-# images, and a higher learning rate with a short warm-up for training from scratch in minutes.
-OPTIONS = [
-    f'model.data_preprocessor.size=({CROP},{CROP})',
-    f'model.backbone.img_size={CROP}',
-    f'model.test_cfg.crop_size=({CROP},{CROP})',
-    f'model.test_cfg.stride=({CROP * 2 // 3},{CROP * 2 // 3})',
-    'model.backbone.drop_path_rate=0.0',
-    'train_dataloader.dataset.pipeline.3.scale=(256,192)',
-    f'train_dataloader.dataset.pipeline.4.crop_size=({CROP},{CROP})',
-    'train_dataloader.batch_size=4',
-    'train_dataloader.num_workers=1',
-    'val_dataloader.dataset.pipeline.1.scale=(256,192)',
-    'val_dataloader.num_workers=1',
-    'test_dataloader.dataset.pipeline.1.scale=(256,192)',
-    'test_dataloader.num_workers=1',
-    'optim_wrapper.optimizer.lr=5e-4',
-    'default_hooks.logger.interval=10',
-    'randomness.seed=0',
-]
+CONFIG = 'configs/mini/upernet_gfnet_h_s.py'
 
 
 def run(*command: str) -> None:
@@ -59,7 +38,6 @@ def main() -> None:
     work_dir = Path(args.work_dir)
     warm_up = min(30, args.iters // 2)
     options = [
-        *OPTIONS,
         f'train_cfg.max_iters={args.iters}',
         f'train_cfg.val_begin={args.iters + 1}',  # test.py evaluates below
         f'param_scheduler.0.end={warm_up}',
@@ -75,10 +53,7 @@ def main() -> None:
     common = ['--data-root', str(root), '--work-dir', str(work_dir / 'run')]
     run('tools/train.py', CONFIG, *common, '--cfg-options', *options)
     checkpoint = str(work_dir / 'run' / f'iter_{args.iters}.pth')
-    run(
-        *('tools/test.py', CONFIG, checkpoint, *common, '--show-dir', str(pictures)),
-        *('--cfg-options', *options),
-    )
+    run('tools/test.py', CONFIG, checkpoint, *common, '--show-dir', str(pictures))
 
     report = max((work_dir / 'run').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     miou = json.loads(report.read_text().splitlines()[-1])['mIoU']

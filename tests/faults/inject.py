@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from process import ADE, LOADERS, SMALL_ADE
+from process import ADE
 
 from mmfreq.engine.command_line import make_parser
 from mmfreq.engine.resume import find_checkpoints
@@ -32,7 +32,6 @@ from mmfreq.utils import read_checkpoint
 
 STEPS, INTERVAL, FAULTS_PER_RUN = 120, 5, 10
 OPTIONS = [
-    *(option for option in SMALL_ADE if option not in LOADERS and 'channels' not in option),
     'train_dataloader.num_workers=2',
     'train_dataloader.persistent_workers=True',
     'val_dataloader.num_workers=0',

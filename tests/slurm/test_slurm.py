@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from process import ADE, SMALL_ADE, output, run
+from process import ADE, output, run
 
 from mmfreq.utils import read_checkpoint
 
 STEPS = 24
 TWO_NODES = dict(GPUS='2', GPUS_PER_NODE='1', CPUS_PER_TASK='1', GRES='', MASTER_ADDR='127.0.0.1')
 OPTIONS = [
-    *SMALL_ADE,
     f'train_cfg.max_iters={STEPS}',
     'default_hooks.checkpoint.interval=20',
     'randomness.seed=3',

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from process import ADE, COCO, SMALL_ADE, SMALL_COCO, output, python
+from process import ADE, COCO, output, python
 
 from mmfreq.models import GFNet
 
@@ -21,7 +21,6 @@ def segmentor(mini_data, pretrained, tmp_path_factory):
     options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', work_dir]
     done = python(
         *('tools/train.py', ADE, *options, '--pretrained', pretrained, '--tensorboard'),
-        *('--cfg-options', *SMALL_ADE),
     )
     return work_dir, options, output(done)
 
@@ -30,5 +29,5 @@ def segmentor(mini_data, pretrained, tmp_path_factory):
 def detector(mini_data, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('detector')
     options = ['--data-root', mini_data / 'coco', '--work-dir', work_dir]
-    done = python('tools/train.py', COCO, *options, '--cfg-options', *SMALL_COCO)
+    done = python('tools/train.py', COCO, *options)
     return work_dir, options, output(done)

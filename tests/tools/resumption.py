@@ -17,7 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from process import SMALL_ADE, SMALL_COCO
+from process import ADE
 
 from mmfreq import preemption
 from mmfreq.engine.command_line import make_run_parser, read_config_of
@@ -28,19 +28,15 @@ from mmfreq.engine.runner import Runner
 SMALL = ['model.backbone.init_cfg=None', 'model.backbone.drop_path_rate=0.3', 'randomness.seed=5']
 RUNS = {
     'iterations': (
-        'configs/upernet_gfnet_h_ti_ade20k.py',
+        ADE,
         'ADEChallengeData2016',
-        [*SMALL, *SMALL_ADE, 'train_cfg.max_iters=8', 'train_cfg.val_interval=3'],
+        [*SMALL, 'train_cfg.max_iters=8', 'train_cfg.val_interval=3'],
         3,
     ),
     'epochs': (
-        'configs/retinanet_gfnet_h_ti_coco.py',
+        'tests/small/retinanet.py',
         'coco',
-        [
-            *SMALL,
-            *(o for o in SMALL_COCO if 'rcnn' not in o and 'rpn' not in o),
-            'train_cfg.max_epochs=2',
-        ],
+        SMALL,
         2,
     ),
 }

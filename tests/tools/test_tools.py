@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from process import ADE, COCO, LOADERS, SMALL_ADE, SMALL_COCO, here, output, python, run
+from process import ADE, COCO, here, output, python, run
 
 from mmfreq.models import FDResNet
 from mmfreq.utils import read_checkpoint
@@ -37,7 +37,7 @@ def test_resume(segmentor, resume):
     log = output(
         python(
             *('tools/train.py', ADE, *options, '--resume', *path),
-            *('--cfg-options', *SMALL_ADE, f'train_cfg.max_iters={last}'),
+            *('--cfg-options', f'train_cfg.max_iters={last}'),
         )
     )
     assert re.search(rf'Iter\(train\) \[3/{last}\]', log)
@@ -49,7 +49,7 @@ def test_test_segmentor(segmentor, tmp_path):
     work_dir, options, _ = segmentor
     done = python(
         *('tools/test.py', ADE, work_dir / 'iter_2.pth', *options, '--out', tmp_path / 'maps'),
-        *('--show-dir', tmp_path / 'pictures', '--cfg-options', *SMALL_ADE),
+        *('--show-dir', tmp_path / 'pictures'),
     )
     assert re.search(r'Iter\(test\) \[4/4\].*mIoU: ', output(done))
     maps = sorted((tmp_path / 'maps').iterdir())
@@ -63,7 +63,7 @@ def test_test_time_augmentation_of_the_segmentor(segmentor):
     work_dir, options, _ = segmentor
     done = python(
         *('tools/test.py', ADE, work_dir / 'iter_2.pth', *options, '--tta'),
-        *('--cfg-options', *SMALL_ADE, 'test_dataloader.dataset.indices=1'),
+        *('--cfg-options', 'test_dataloader.dataset.indices=1'),
     )
     assert re.search(r'Iter\(test\) \[1/1\].*mIoU: ', output(done))
 
@@ -81,7 +81,6 @@ def test_test_detector(detector, tmp_path):
     done = python(
         *('tools/test.py', COCO, work_dir / 'epoch_1.pth', *options),
         *('--out', tmp_path / 'results.pkl', '--show-dir', tmp_path / 'pictures'),
-        *('--cfg-options', *SMALL_COCO),
     )
     assert 'coco/segm_mAP: ' in output(done)
     assert len(pickle.loads((tmp_path / 'results.pkl').read_bytes())) == 4
@@ -94,7 +93,7 @@ def test_test_time_augmentation_of_the_detector(detector):
     work_dir, options, _ = detector
     done = python(
         *('tools/test.py', COCO, work_dir / 'epoch_1.pth', *options, '--tta'),
-        *('--cfg-options', *SMALL_COCO, 'test_dataloader.dataset.indices=1'),
+        *('--cfg-options', 'test_dataloader.dataset.indices=1'),
     )
     assert 'masks are not evaluated' in output(done)
     assert 'coco/bbox_mAP: ' in output(done) and 'coco/segm_mAP: ' not in output(done)
@@ -104,14 +103,11 @@ def test_test_time_augmentation_of_the_detector(detector):
 def test_two_processes(mini_data, tmp_path, unused_port):
     options = ['--data-root', mini_data / 'coco', '--work-dir', tmp_path]
     env = dict(MASTER_PORT=str(unused_port), OMP_NUM_THREADS='1')
-    done = run(
-        *('bash', 'tools/dist_train.sh', COCO, 2, *options, '--cfg-options', *SMALL_COCO), **env
-    )
+    done = run(*('bash', 'tools/dist_train.sh', COCO, 2, *options), **env)
     assert re.search(r'Epoch\(train\) \[1\]\[2/2\]', output(done))  # half of the batches each
     assert 'coco/segm_mAP: ' in output(done)
     done = run(
         *('bash', 'tools/dist_test.sh', COCO, tmp_path / 'epoch_1.pth', 2, *options),
-        *('--cfg-options', *SMALL_COCO),
         **env,
     )
     assert 'coco/segm_mAP: ' in output(done)
@@ -222,7 +218,7 @@ def test_wrong_checkpoints_end_in_one_message(mini_data, tmp_path, kind, option)
         command = ['tools/test.py', ADE, path, *options]
     else:
         command = ['tools/train.py', ADE, *options, option, path]
-    done = python(*command, '--cfg-options', *SMALL_ADE, check=False)
+    done = python(*command, check=False)
     message = {'missing': 'no such|does not exist', 'truncated': 'truncated', 'nan': 'NaN'}[kind]
     assert done.returncode == 1
     assert re.search(rf'^error: .*bad\.pth.*({message})', done.stderr, re.M), output(done)[-2000:]
@@ -291,7 +287,7 @@ def test_weights_of_another_network_end_in_one_message(
 ):
     options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', tmp_path / 'run']
     command = ['tools/train.py', f'configs/{config}.py', *options, '--pretrained', pretrained]
-    done = python(*command, '--cfg-options', *LOADERS, check=False)
+    done = python(*command, check=False)
     assert done.returncode == 1
     assert re.search(rf'^error: .*h-ti\.pth {message}', done.stderr, re.M), output(done)[-2000:]
     assert 'Traceback' not in done.stderr and not list(tmp_path.rglob('*.pth'))
@@ -307,7 +303,7 @@ def test_wrong_label_map_stops_the_training(mini_data, tmp_path):
     for i in range(1, 9):
         path = root / f'annotations/training/{i:06d}.png'
         cv2.imwrite(str(path), np.full((96, 128), 177, np.uint8))
-    options = ['--data-root', root, '--work-dir', tmp_path / 'run', '--cfg-options', *SMALL_ADE]
+    options = ['--data-root', root, '--work-dir', tmp_path / 'run']
     done = python('tools/train.py', ADE, *options, check=False)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]

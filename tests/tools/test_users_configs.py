@@ -4,7 +4,7 @@ import re
 
 import pytest
 from mmengine.config import Config
-from process import ADE, COCO, SMALL_ADE, SMALL_COCO, output, python
+from process import ADE, COCO, output, python
 
 
 @pytest.fixture
@@ -29,13 +29,12 @@ def test_epochs_over_a_sampler_that_never_ends(train, tmp_path, loop):
     cfg = Config.fromfile(ADE)
     cfg.train_cfg = dict(type=loop, max_epochs=2)
     cfg.dump(tmp_path / 'epochs.py')
-    options = [option for option in SMALL_ADE if not option.startswith('train_cfg')]
-    said = message(train(tmp_path / 'epochs.py', *options))
+    said = message(train(tmp_path / 'epochs.py'))
     assert 'InfiniteSampler' in said and "sampler=dict(type='DefaultSampler', shuffle=True)" in said
 
 
 def test_a_batch_of_one_behind_a_pooling_to_one_pixel(train):
-    said = message(train(ADE, *SMALL_ADE, 'train_dataloader.batch_size=1'))
+    said = message(train(ADE, 'train_dataloader.batch_size=1'))
     assert 'Expected more than 1 value per channel' in said
     assert 'set train_dataloader.batch_size to 2 or more' in said
 
@@ -45,7 +44,7 @@ def test_labels_beyond_the_classes_of_own_data(train):
     names = 'wall,building,sky,floor,tree'
     said = message(
         train(
-            *(ADE, *SMALL_ADE, 'model.decode_head.num_classes=5'),
+            *(ADE, 'model.decode_head.num_classes=5'),
             'model.auxiliary_head.num_classes=5',
             'train_dataloader.dataset.type=mmfreq.BaseSegDataset',
             f'train_dataloader.dataset.metainfo.classes=[{names}]',
@@ -57,13 +56,13 @@ def test_labels_beyond_the_classes_of_own_data(train):
 
 def test_metrics_are_logged_at_the_iteration(train, tmp_path):
     options = ['train_cfg.max_iters=4', 'train_cfg.val_interval=2']
-    train(ADE, *SMALL_ADE, *options, check=True)
+    train(ADE, *options, check=True)
     (scalars,) = (tmp_path / 'run').glob('*/vis_data/scalars.json')
     assert re.findall(r'"mIoU".*"step": (\d+)', scalars.read_text()) == ['2', '4']
 
 
 def test_own_loss_of_the_program_is_still_traced(train):
     """An error at run time that no key explains shows where it happened."""
-    done = train(COCO, *SMALL_COCO, 'model.roi_head.bbox_head.loss_cls.loss_weight=x', root='coco')
+    done = train(COCO, 'model.roi_head.bbox_head.loss_cls.loss_weight=x', root='coco')
     assert done.returncode == 1
     assert 'Traceback' in output(done) and 'Traceback' not in done.stderr.splitlines()[-1]

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from process import ADE, COCO, SMALL_ADE, SMALL_COCO, here, output, python, refusal
+from process import ADE, COCO, here, output, python, refusal
 
 TOOLS = 'tools/visualization'
 
@@ -54,14 +54,14 @@ def test_spectrum(images, tmp_path):
 
 
 def test_browse(mini_data, tmp_path):
-    for config, root, small in (
-        (ADE, 'ADEChallengeData2016', SMALL_ADE),
-        (COCO, 'coco', SMALL_COCO),
+    for config, root in (
+        (ADE, 'ADEChallengeData2016'),
+        (COCO, 'coco'),
     ):
         folder = tmp_path / root
         python(
             *(f'{TOOLS}/browse_dataset.py', config, '--data-root', mini_data / root),
-            *('--number', 2, '--out-dir', folder, '--cfg-options', *small),
+            *('--number', 2, '--out-dir', folder),
         )
         pictures = list(folder.iterdir())
         assert len(pictures) == 2
@@ -89,11 +89,10 @@ def test_print_config():
 def test_confusion(task, request, tmp_path):
     work_dir, options, _ = request.getfixturevalue(task)
     config, checkpoint = (ADE, 'iter_2.pth') if task == 'segmentor' else (COCO, 'epoch_1.pth')
-    small = SMALL_ADE if task == 'segmentor' else SMALL_COCO
     out = tmp_path / 'confusion.png'
     python(
         *(f'{TOOLS}/confusion_matrix.py', config, work_dir / checkpoint, *options[:2]),
-        *('--work-dir', tmp_path, '--out', out, '--score-thr', 0, '--cfg-options', *small),
+        *('--work-dir', tmp_path, '--out', out, '--score-thr', 0, '--cfg-options'),
         'test_dataloader.dataset.indices=2',
     )
     assert is_picture(out)

@@ -17,10 +17,8 @@ FLOPs report among them, get ``fft``, so that they are the same on every machine
 """
 
 import csv
-import logging
 import math
 import os
-import sys
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -29,14 +27,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmfreq.ops.tracing import log
+
 __all__ = [
     'BACKENDS',
     'ENVIRONMENT',
     'TABLE',
     'check_backend',
     'choose_backend',
-    'is_traced',
-    'log',
     'triton_kernels',
 ]
 
@@ -49,11 +47,6 @@ def check_backend(backend: str) -> None:
     """Raise a ``ValueError`` that lists the choices if ``backend`` is not one of them."""
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {BACKENDS}, got {backend!r}')
-
-
-def is_traced() -> bool:
-    """Whether the call becomes part of a graph, compiled, exported or traced."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def choose_backend(
@@ -193,13 +186,3 @@ def triton_kernels(operation: str, x: Tensor, dtype: torch.dtype, instead: str) 
             "install the extra: pip install 'mmfreq[triton]'"
         ) from error
     return kernels if common.covers(x, dtype, instead) else None
-
-
-def log(message: str, level: int = logging.DEBUG) -> None:
-    """Log a message as MMEngine does where it runs, and with Python's logger elsewhere."""
-    if 'mmengine' in sys.modules:
-        from mmengine.logging import print_log
-
-        print_log(message, logger='current', level=level)
-    else:
-        logging.getLogger('mmfreq').log(level, message)

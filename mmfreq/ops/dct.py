@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend, is_traced, triton_kernels
+from mmfreq.ops.backends import choose_backend, triton_kernels
 from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.layout import to_planes
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['cosines', 'dct2', 'dct_frequencies', 'idct2']
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.backends import is_traced
 from mmfreq.ops.constants import constant
 from mmfreq.ops.layout import without_slow_strides
+from mmfreq.ops.tracing import is_traced
 
 __all__ = [
     'centred_spectrum',

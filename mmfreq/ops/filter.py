@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import choose_backend, is_traced, triton_kernels
+from mmfreq.ops.backends import choose_backend, triton_kernels
 from mmfreq.ops.derived import derived
 from mmfreq.ops.dft import filter_by_products, paired_gains
 from mmfreq.ops.fft import (
@@ -20,6 +20,7 @@ from mmfreq.ops.fft import (
 )
 from mmfreq.ops.layout import like, without_slow_strides
 from mmfreq.ops.mixed import filter_channels_last
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
 

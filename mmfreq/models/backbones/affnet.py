@@ -21,7 +21,7 @@ from mmfreq.models.backbones.metaformer import Stage
 from mmfreq.models.layers import build_drop_path
 from mmfreq.models.mixers import AdaptiveFilter
 from mmfreq.models.pretrained import rename
-from mmfreq.ops.backends import is_traced
+from mmfreq.ops.tracing import is_traced
 from mmfreq.registry import MODELS
 
 __all__ = ['AFFNet', 'StdLayerNorm']

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
-from mmfreq.ops.backends import check_backend, is_traced
+from mmfreq.ops.backends import check_backend
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
 from mmfreq.ops.resize import check_resize_mode
+from mmfreq.ops.tracing import is_traced
 
 __all__ = [
     'BATCH_NORM',

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from mmfreq.ops import resize_filter
-from mmfreq.ops.backends import is_traced
 from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.resize import check_resize_mode
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['ResizableFilter']
 

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmfreq.ops.backends import choose_backend, triton_kernels
-from mmfreq.ops.constants import constant
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.layout import to_planes
+from mmfreq.ops.matrices import constant, cosines
 from mmfreq.ops.tracing import is_traced
 
-__all__ = ['cosines', 'dct2', 'dct_frequencies', 'idct2']
+__all__ = ['dct2', 'dct_frequencies', 'idct2']
 
 
 def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
@@ -130,21 +130,6 @@ def _half_step_array(size: int) -> np.ndarray:
 
 
 _half_steps = constant(_half_step_array, is_complex=True)
-
-
-def cosines(size: int) -> np.ndarray:
-    """Matrix ``D_N`` of :func:`dct2`.
-
-    Args:
-        size (int): Number of positions ``N``.
-
-    Returns:
-        np.ndarray: One cosine per row, shape ``(N, N)``, orthogonal.
-    """
-    angles = np.outer(np.arange(size), np.arange(size) + 0.5) * (np.pi / size)
-    matrix = np.cos(angles) * np.sqrt(2 / size)
-    matrix[0] /= np.sqrt(2)
-    return matrix
 
 
 _dct_matrix = constant(cosines)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.constants import constant
-from mmfreq.ops.fft import shares
+from mmfreq.ops.matrices import constant, shares, waves
 
-__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2', 'waves']
+__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2']
 
 
 def rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,18 +125,3 @@ def _complex_rows(height: int) -> tuple[np.ndarray, np.ndarray]:
     real = np.stack([cosine, sine], -1).reshape(height, -1)
     imag = np.stack([-sine, cosine], -1).reshape(height, -1)
     return real, imag
-
-
-def waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines of the first frequencies; angles are reduced as integers first.
-
-    Args:
-        size (int): Number of positions.
-        count (int): Number of frequencies.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Each of shape ``(count, size)``, divided by ``sqrt(size)``.
-    """
-    steps = np.outer(np.arange(count), np.arange(size)) % size
-    angles = 2 * np.pi * steps / size
-    return np.cos(angles) / np.sqrt(size), np.sin(angles) / np.sqrt(size)

@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.constants import constant
-from mmfreq.ops.dft import waves
-from mmfreq.ops.fft import shares
+from mmfreq.ops.matrices import constant, shares, waves
 
 __all__ = ['filter_channels_last']
 

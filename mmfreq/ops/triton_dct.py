@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.dct import cosines
+from mmfreq.ops.matrices import cosines
 from mmfreq.ops.triton_common import (
     launch_options,
     load_map,

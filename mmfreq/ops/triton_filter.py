@@ -15,8 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.dft import waves
-from mmfreq.ops.fft import shares
+from mmfreq.ops.matrices import shares, waves
 from mmfreq.ops.triton_common import (
     launch_options,
     load_map,

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend, triton_kernels
+from mmfreq.ops.choice import choose_backend
 from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.kernels.triton.load import triton_kernels
 from mmfreq.ops.layout import to_planes
 from mmfreq.ops.matrices import constant, cosines
 from mmfreq.ops.tracing import is_traced
@@ -26,7 +27,7 @@ def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
     Args:
         x (Tensor): Real features, channels-last, shape ``(B, H, W, C)`` with ``H, W >= 1``. float16
             and bfloat16 are transformed in float32, with autocast off.
-        backend (str): See :mod:`mmfreq.ops.backends`; ``'mixed'`` means ``'gemm'`` here. Defaults
+        backend (str): See :mod:`mmfreq.ops.choice`; ``'mixed'`` means ``'gemm'`` here. Defaults
             to ``'auto'``.
 
     Returns:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import choose_backend, triton_kernels
+from mmfreq.ops.choice import choose_backend
 from mmfreq.ops.derived import derived
-from mmfreq.ops.dft import filter_by_products, paired_gains
 from mmfreq.ops.fft import (
     column_weights,
     compute_dtype,
@@ -18,8 +17,10 @@ from mmfreq.ops.fft import (
     inverse_of_hermitian,
     rfft2,
 )
+from mmfreq.ops.kernels.gemm import filter_by_products, paired_gains
+from mmfreq.ops.kernels.mixed import filter_channels_last
+from mmfreq.ops.kernels.triton.load import triton_kernels
 from mmfreq.ops.layout import like, without_slow_strides
-from mmfreq.ops.mixed import filter_channels_last
 from mmfreq.ops.tracing import is_traced
 
 __all__ = ['dynamic_filter2d', 'spectral_filter2d']
@@ -48,7 +49,7 @@ def spectral_filter2d(x: Tensor, weight: Tensor, backend: str = 'auto') -> Tenso
         x (Tensor): Feature maps, real, shape ``(B, C, H, W)``, in any memory format.
         weight (Tensor): Filter as real and imaginary parts, real dtype, shape
             ``(C, H, W // 2 + 1, 2)`` for all samples or ``(B, C, H, W // 2 + 1, 2)`` per sample.
-        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): See :mod:`mmfreq.ops.choice`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Filtered maps with the shape, dtype and memory format (contiguous or channels-last)
@@ -79,7 +80,7 @@ def dynamic_filter2d(
         basis (Tensor): Filters as real and imaginary parts, real dtype, shape
             ``(N, H, W // 2 + 1, 2)``.
         coefficients (Tensor): Real coefficients, shape ``(B, N, C)``.
-        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): See :mod:`mmfreq.ops.choice`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Filtered maps with the shape, dtype and memory format of ``x``.

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend
-from mmfreq.ops.dft import irdft2, rdft2
+from mmfreq.ops.choice import choose_backend
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
+from mmfreq.ops.kernels.gemm import irdft2, rdft2
 
 __all__ = ['from_parts', 'product_of_parts', 'to_parts']
 
@@ -17,7 +17,7 @@ def to_parts(x: Tensor, norm: str = 'ortho', backend: str = 'auto') -> tuple[Ten
         x (Tensor): Real images, shape ``(..., H, W)``; float16 and bfloat16 are transformed in
             float32 with autocast off.
         norm (str): As in ``torch.fft``. Defaults to ``'ortho'``.
-        backend (str): See :mod:`mmfreq.ops.backends`; there is no Triton kernel for this, which
+        backend (str): See :mod:`mmfreq.ops.choice`; there is no Triton kernel for this, which
             means ``'fft'`` then. Defaults to ``'auto'``.
 
     Returns:

@@ -237,7 +237,7 @@ class AFFNet(StagedBackbone):
         resize_mode (str, optional): As for other backbones; nothing is resized here.
         in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: Kaiming initialisation of convolutions.

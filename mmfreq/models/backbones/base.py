@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import apply_norm
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
-from mmfreq.ops.backends import check_backend
+from mmfreq.ops.choice import check_backend
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
 from mmfreq.ops.resize import check_resize_mode
 from mmfreq.ops.tracing import is_traced
@@ -53,7 +53,7 @@ class StagedBackbone(BaseModule):
         frozen_stages (int): -1 freezes nothing, 0 the stem, ``n`` also the first ``n`` stages.
         norm_eval (bool): Keep batch norms in eval mode while training.
         out_norm (dict, optional): Config of the norm of each output; None returns raw features.
-        backend (str): What computes spectral operations, see :mod:`mmfreq.ops.backends`.
+        backend (str): What computes spectral operations, see :mod:`mmfreq.ops.choice`.
         init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
 
     Attributes:
@@ -197,7 +197,7 @@ class StagedBackbone(BaseModule):
         """Choose what computes spectral operations from now on.
 
         Args:
-            backend (str): See :mod:`mmfreq.ops.backends`.
+            backend (str): See :mod:`mmfreq.ops.choice`.
 
         Raises:
             ValueError: If ``backend`` is unknown.

@@ -55,7 +55,7 @@ class FDResNet(StagedBackbone):
         resize_mode (str, optional): As for other backbones; nothing is resized here.
         in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes plain ResNets (``torchvision://resnet50``), which it reproduces
             until it is trained, checkpoints of the original and of this library. Defaults to None:

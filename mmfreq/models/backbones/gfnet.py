@@ -76,7 +76,7 @@ class GFNet(ResizableBackbone):
             and so on. None returns raw features. Defaults to a layer norm with eps 1e-6.
         in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released GFNet files as they are and checkpoints of this
             library. Defaults to None: linear layers from a truncated normal distribution.

@@ -53,7 +53,7 @@ class MetaFormerBaseline(ResizableBackbone):
             layer norm with eps 1e-6.
         in_channels (int): Channels of images; pretrained RGB weights are adapted. Defaults to 3.
         backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation. ``dict(type='Pretrained',
             checkpoint=...)`` takes released files as they are and checkpoints of this library.
             Defaults to None: linear layers and convolutions from a truncated normal distribution.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
-from mmfreq.ops.backends import choose_backend
+from mmfreq.ops.choice import choose_backend
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
 from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts

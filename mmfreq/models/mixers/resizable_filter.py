@@ -23,7 +23,7 @@ class ResizableFilter(nn.Module):
             Defaults to ``'kernel'``.
 
     Attributes:
-        backend (str): What computes the filters, see :mod:`mmfreq.ops.backends`.
+        backend (str): What computes the filters, see :mod:`mmfreq.ops.choice`.
         weight (nn.Parameter): Real and imaginary parts, shape ``(N, h, w // 2 + 1, 2)``, drawn from
             a normal distribution with a standard deviation of 0.02.
     """

@@ -20,9 +20,8 @@ import csv
 import math
 import os
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +34,6 @@ __all__ = [
     'TABLE',
     'check_backend',
     'choose_backend',
-    'triton_kernels',
 ]
 
 BACKENDS = ('auto', 'fft', 'gemm', 'mixed', 'triton')
@@ -160,29 +158,3 @@ def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int,
         f'{backend} ({reason})'
     )
     return backend
-
-
-def triton_kernels(operation: str, x: Tensor, dtype: torch.dtype, instead: str) -> Any:
-    """The module with Triton's kernels for an operation, imported when it is first used.
-
-    Args:
-        operation (str): As in :func:`choose_backend`.
-        x (Tensor): Feature maps of shape ``(B, C, H, W)``.
-        dtype (torch.dtype): In which they are to be transformed.
-        instead (str): Backend that is used if the kernels do not cover this.
-
-    Returns:
-        Any: The module, or None; then one line in the log says why.
-
-    Raises:
-        ImportError: If Triton is missing; the message names the extra to install.
-    """
-    try:
-        common = import_module('mmfreq.ops.triton_common')
-        kernels = import_module(f'mmfreq.ops.triton_{operation}')
-    except ImportError as error:
-        raise ImportError(
-            f"backend='triton' needs Triton ({error}); "
-            "install the extra: pip install 'mmfreq[triton]'"
-        ) from error
-    return kernels if common.covers(x, dtype, instead) else None

@@ -7,7 +7,17 @@ import sys
 import pytest
 import torch
 
-from mmfreq.ops import choice, dct2, dynamic_filter2d, idct2, spectral_filter2d
+from mmfreq.models.mixers import adaptive_filter
+from mmfreq.ops import (
+    choice,
+    dct,
+    dct2,
+    dynamic_filter2d,
+    filter,
+    idct2,
+    spectral_filter2d,
+    spectrum,
+)
 from mmfreq.ops.derived import MAX_VALUES, derived, forget
 from mmfreq.ops.fft import irfft2, rfft2
 from mmfreq.ops.layout import to_channels_last, to_planes
@@ -232,6 +242,41 @@ def test_every_row_of_the_table_names_a_backend():
         *itertools.product(['filter'], ['cpu'], modes, ['channels-last', 'planes']),
         *itertools.product(['dct'], ['cpu'], modes, ['channels-last']),
     }
+
+
+TABLES = [
+    (filter.KERNELS, 'filter'),
+    (spectrum.TO_PARTS, 'filter'),
+    (spectrum.FROM_PARTS, 'filter'),
+    (dct.KERNELS, 'dct'),
+    (adaptive_filter.KERNELS, 'filter'),
+]
+
+
+@pytest.mark.parametrize(('kernels', 'operation'), TABLES)
+def test_every_backend_means_a_kernel(kernels, operation, features):
+    assert set(kernels) < set(choice.BACKENDS)
+
+    def kernel(backend):
+        return choice.choose_kernel(kernels, backend, features, (8, 8), 96, operation)
+
+    stand_in = kernels[choice.STAND_INS[operation]]
+    for backend in choice.BACKENDS[1:]:
+        assert kernel(backend) is kernels.get(backend, stand_in)
+
+
+@pytest.mark.parametrize(('kernels', 'operation'), TABLES)
+def test_graphs_get_what_compilers_understand(kernels, operation, features):
+    found = {}
+
+    def trace(x):
+        for backend in choice.BACKENDS[1:]:
+            found[backend] = choice.choose_kernel(kernels, backend, x, (8, 8), 96, operation)
+        return x + 1
+
+    torch.jit.trace(trace, features, check_trace=False)
+    stand_in = kernels[choice.STAND_INS[operation]]
+    assert found == dict(fft=kernels['fft'], gemm=kernels['gemm'], mixed=stand_in, triton=stand_in)
 
 
 def test_the_choice_is_logged_once_at_debug_level():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
-from mmfreq.ops.choice import choose_backend
+from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
 from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
@@ -60,15 +60,8 @@ class AdaptiveFilter(nn.Module):
         height, width = x.shape[-2:]
         with torch.autocast(x.device.type, enabled=False):
             images = x.to(dtype)
-            backend = choose_backend(self.backend, x, (height, width), x.shape[1])
-            if backend == 'gemm' or is_traced():
-                parts = to_parts(images, backend=backend)
-                product = product_of_parts(self._mask_of_parts(*parts), parts)
-                filtered = from_parts(*product, width, backend=backend)
-            else:
-                z = rfft2(images)
-                filtered = irfft2(self.mask(z) * z, (height, width))
-            return (x + like(images, filtered)).to(x.dtype)
+            kernel = choose_kernel(KERNELS, self.backend, x, (height, width), x.shape[1])
+            return (x + like(images, kernel(self, images))).to(x.dtype)
 
     def mask(self, z: Tensor) -> Tensor:
         """Mask for a spectrum.
@@ -90,6 +83,30 @@ class AdaptiveFilter(nn.Module):
     def _mask_of_blocks(self, blocks: Tensor) -> Tensor:
         hidden = _on_parts(self.act, _complex_linear(blocks, self.w1, self.b1))
         return _on_parts(_soft_threshold, _complex_linear(hidden, self.w2, self.b2))
+
+
+def _by_fft(layer: AdaptiveFilter, images: Tensor) -> Tensor:
+    if is_traced():  # graphs have complex numbers in the transforms only
+        return _by_parts(layer, images, 'fft')
+    z = rfft2(images)
+    return irfft2(layer.mask(z) * z, (images.shape[-2], images.shape[-1]))
+
+
+def _by_products(layer: AdaptiveFilter, images: Tensor) -> Tensor:
+    return _by_parts(layer, images, 'gemm')
+
+
+def _by_parts(layer: AdaptiveFilter, images: Tensor, backend: str) -> Tensor:
+    parts = to_parts(images, backend=backend)
+    product = product_of_parts(layer._mask_of_parts(*parts), parts)
+    return from_parts(*product, images.shape[-1], backend=backend)
+
+
+# Without the residual: the layer and features in the dtype to compute in, autocast is off.
+KERNELS: dict[str, Callable[[AdaptiveFilter, Tensor], Tensor]] = {
+    'fft': _by_fft,
+    'gemm': _by_products,
+}
 
 
 def _blocks(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Fourier transform of real feature maps as products with matrices, in real arithmetic.
+"""The operations as products with matrices, in real arithmetic.
 
 A transform of ``N`` values costs ``N * N`` instead of ``N log N``, but matrix products are what
 every device, compiler and exporter is best at: small maps are faster than with an FFT, and no
@@ -9,12 +9,95 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.matrices import constant, shares, waves
+from mmfreq.ops.derived import derived
+from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.layout import like
+from mmfreq.ops.matrices import constant, cosines, shares, waves
+from mmfreq.ops.tracing import is_traced
 
-__all__ = ['filter_by_products', 'irdft2', 'paired_gains', 'rdft2']
+__all__ = ['filter_maps', 'from_parts', 'to_parts', 'transform_cosines']
 
 
-def rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
+def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    """See :data:`mmfreq.ops.filter.KERNELS`."""
+    if is_traced() or torch.is_grad_enabled():
+        gains = _paired_gains(weight)
+    else:
+        gains = derived(weight, 'paired gains', _paired_gains)
+    if coefficients is not None:
+        basis = gains.reshape(2, 1, -1, weight.shape[0])
+        gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
+    features = x.to(weight.dtype).permute(0, 2, 3, 1)
+    return like(x, _filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
+
+
+def _filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
+    """Multiply the spectrum of real features with filters.
+
+    The rows' matrix delivers real, imaginary and once more the real part: what each part is
+    multiplied with, and what is added to the product, then are two views of one tensor.
+
+    Args:
+        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
+        gains (Tensor): Filters from :func:`_paired_gains`.
+
+    Returns:
+        Tensor: Filtered features of shape ``(B, H, W, C)``.
+    """
+    dtype, device = x.dtype, x.device
+    batch, height, width, channels = x.shape
+    height, width = int(height), int(width)
+    half = _columns(dtype, device, width) @ x
+    half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
+    spectrum = _rows(dtype, device, height) @ half
+    product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
+    half = _inverse_rows(dtype, device, height) @ product
+    half = half.reshape(batch, height, 2 * (width // 2 + 1), channels)
+    return _inverse_columns(dtype, device, width) @ half
+
+
+def _paired_gains(weight: Tensor) -> Tensor:
+    """Filters in the layout of :func:`_filter_by_products`.
+
+    Args:
+        weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
+
+    Returns:
+        Tensor: What real and imaginary part are multiplied with, and what the other part is
+        multiplied with, shape ``(2, ..., 2 * H, (W // 2 + 1) * C)``.
+    """
+    real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
+    same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
+    return torch.stack([same, other]).flatten(-2)
+
+
+def transform_cosines(x: Tensor, dtype: torch.dtype, inverse: bool) -> Tensor:
+    """See :data:`mmfreq.ops.dct.KERNELS`."""
+    # While a network is traced, sizes are tensors, which would never be found again.
+    rows, columns = (_cosines(dtype, x.device, int(side)) for side in x.shape[1:3])
+    if inverse:
+        rows, columns = rows.T, columns.T
+    z = columns @ x.to(dtype)
+    return (rows @ z.flatten(2)).reshape(z.shape)
+
+
+def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
+    """See :data:`mmfreq.ops.spectrum.TO_PARTS`."""
+    with torch.autocast(x.device.type, enabled=False):
+        real, imag = _rdft2(x.to(compute_dtype(x)))
+        scale = _scale(x.shape[-2] * x.shape[-1], norm)
+        return (real, imag) if scale == 1 else (real * scale, imag * scale)
+
+
+def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
+    """See :data:`mmfreq.ops.spectrum.FROM_PARTS`."""
+    with torch.autocast(real.device.type, enabled=False):
+        images = _irdft2(real, imag, width)
+        scale = _scale(real.shape[-2] * width, norm)
+        return images if scale == 1 else images / scale
+
+
+def _rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
     """Orthonormal half spectrum of real images.
 
     Args:
@@ -30,8 +113,8 @@ def rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
     return spectrum[..., :height, :], spectrum[..., height:, :]
 
 
-def irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
-    """Inverse of :func:`rdft2` for any half spectrum.
+def _irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
+    """Inverse of :func:`_rdft2` for any half spectrum.
 
     Like :func:`mmfreq.ops.irfft2` it uses the Hermitian part.
 
@@ -49,44 +132,12 @@ def irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
     return half @ _inverse_columns(real.dtype, real.device, width).T
 
 
-def filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
-    """Multiply the spectrum of real features with filters.
-
-    The rows' matrix delivers real, imaginary and once more the real part: what each part is
-    multiplied with, and what is added to the product, then are two views of one tensor.
-
-    Args:
-        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
-        gains (Tensor): Filters from :func:`paired_gains`.
-
-    Returns:
-        Tensor: Filtered features of shape ``(B, H, W, C)``.
-    """
-    dtype, device = x.dtype, x.device
-    batch, height, width, channels = x.shape
-    height, width = int(height), int(width)
-    half = _columns(dtype, device, width) @ x
-    half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
-    spectrum = _rows(dtype, device, height) @ half
-    product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
-    half = _inverse_rows(dtype, device, height) @ product
-    half = half.reshape(batch, height, 2 * (width // 2 + 1), channels)
-    return _inverse_columns(dtype, device, width) @ half
+def _scale(size: int, norm: str) -> float:
+    """Factor between an orthonormal spectrum of ``size`` pixels and one of another norm."""
+    return {'ortho': 1.0, 'backward': size**0.5, 'forward': size**-0.5}[norm]
 
 
-def paired_gains(weight: Tensor) -> Tensor:
-    """Filters in the layout of :func:`filter_by_products`.
-
-    Args:
-        weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
-
-    Returns:
-        Tensor: What real and imaginary part are multiplied with, and what the other part is
-        multiplied with, shape ``(2, ..., 2 * H, (W // 2 + 1) * C)``.
-    """
-    real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
-    same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
-    return torch.stack([same, other]).flatten(-2)
+_cosines = constant(cosines)
 
 
 @constant

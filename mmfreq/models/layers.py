@@ -5,16 +5,16 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
 from torch import Tensor, nn
 
-from mmfreq.ops import layout
+from mmfreq.ops.layout import to_channels_last
 
 __all__ = [
     'ConvDownsample',
     'PatchEmbed',
     'apply_norm',
     'build_drop_path',
+    'move_channels_first',
+    'move_channels_last',
     'resize_positions',
-    'to_channels_first',
-    'to_channels_last',
 ]
 
 
@@ -39,7 +39,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(B, in_channels, H, W)`` to features ``(B, C, h, w)``."""
-        x = to_channels_last(self.proj(x))
+        x = move_channels_last(self.proj(x))
         x = x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
         return x.permute(0, 3, 1, 2)
 
@@ -124,11 +124,11 @@ def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.permute(0, 2, 3, 1)
 
 
-def to_channels_last(x: Tensor) -> Tensor:
+def move_channels_last(x: Tensor) -> Tensor:
     """``(B, C, H, W)`` to contiguous ``(B, H, W, C)``."""
-    return layout.to_channels_last(x, x.dtype).permute(0, 2, 3, 1)
+    return to_channels_last(x, x.dtype).permute(0, 2, 3, 1)
 
 
-def to_channels_first(x: Tensor) -> Tensor:
+def move_channels_first(x: Tensor) -> Tensor:
     """``(B, H, W, C)`` to ``(B, C, H, W)`` without a copy: channels-last in memory."""
     return x.permute(0, 3, 1, 2)

@@ -11,7 +11,7 @@ from mmcv.cnn.bricks import LayerScale
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmfreq.models.layers import build_drop_path, to_channels_first, to_channels_last
+from mmfreq.models.layers import build_drop_path, move_channels_first, move_channels_last
 
 __all__ = ['MetaFormerBlock', 'MetaFormerStage', 'SingleResidualBlock', 'Stage']
 
@@ -132,7 +132,7 @@ class MetaFormerStage(Stage):
 
     def run_blocks(self, x: Tensor) -> Tensor:
         """Apply the blocks to features ``(B, C', H', W')``."""
-        return to_channels_first(super().run_blocks(to_channels_last(x)))
+        return move_channels_first(super().run_blocks(move_channels_last(x)))
 
 
 def _channel_scale(dim: int, init: float | None) -> nn.Module:

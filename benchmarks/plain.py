@@ -151,13 +151,15 @@ class PlainAdaptiveFilter(nn.Module):
         self.act = mixer.act
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 3, 1, 2)
         spectrum = torch.fft.rfft2(x, dim=(2, 3), norm='ortho')
         blocks = spectrum.unflatten(1, (NUM_BLOCKS, -1))
         real, imag = _complex_linear(blocks.real, blocks.imag, self.w1, self.b1)
         real, imag = _complex_linear(self.act(real), self.act(imag), self.w2, self.b2)
         mask = F.softshrink(torch.stack([real, imag], dim=-1), SPARSITY_THRESHOLD)
         filtered = torch.view_as_complex(mask).flatten(1, 2) * spectrum
-        return x + torch.fft.irfft2(filtered, s=x.shape[2:], dim=(2, 3), norm='ortho')
+        filtered = torch.fft.irfft2(filtered, s=x.shape[2:], dim=(2, 3), norm='ortho')
+        return (x + filtered).permute(0, 2, 3, 1)
 
 
 def _complex_linear(

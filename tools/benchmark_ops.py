@@ -25,7 +25,7 @@ from mmfreq.analysis.speed.results import describe_machine, regressions, write_r
 from mmfreq.analysis.speed.workloads import MODES, load_source
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.ops import dct2, idct2, spectral_filter2d
-from mmfreq.ops.backends import BACKENDS, TABLE
+from mmfreq.ops.choice import BACKENDS, TABLE
 from mmfreq.utils.memory import keep_freed_memory
 
 EXAMPLE = """\

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding, DropPath
 from torch import Tensor, nn
 
-from mmfreq.ops import layout
-from mmfreq.ops.backends import check_backend
+from mmfreq.ops.choice import check_backend
+from mmfreq.ops.layout import to_channels_last
 
 __all__ = [
     'ConvDownsample',
@@ -14,10 +14,10 @@ __all__ = [
     'SpectralModule',
     'apply_norm',
     'build_drop_path',
+    'move_channels_first',
+    'move_channels_last',
     'resize_positions',
     'set_backend',
-    'to_channels_first',
-    'to_channels_last',
 ]
 
 
@@ -25,7 +25,7 @@ class SpectralModule(nn.Module):
     """Base of modules that compute a spectral operation.
 
     Attributes:
-        backend (str): What computes it, see :mod:`mmfreq.ops.backends`; set for all modules of a
+        backend (str): What computes it, see :mod:`mmfreq.ops.choice`; set for all modules of a
             network by :func:`set_backend`.
     """
 
@@ -37,7 +37,7 @@ def set_backend(network: nn.Module, backend: str) -> None:
 
     Args:
         network (nn.Module): A network with :class:`SpectralModule` among its modules.
-        backend (str): See :mod:`mmfreq.ops.backends`.
+        backend (str): See :mod:`mmfreq.ops.choice`.
 
     Raises:
         ValueError: If ``backend`` is unknown.
@@ -69,7 +69,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``(B, in_channels, H, W)`` to features ``(B, C, h, w)``."""
-        x = to_channels_last(self.proj(x))
+        x = move_channels_last(self.proj(x))
         x = x + resize_positions(self.pos_embed, (x.shape[1], x.shape[2]))
         return x.permute(0, 3, 1, 2)
 
@@ -144,11 +144,11 @@ def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.permute(0, 2, 3, 1)
 
 
-def to_channels_last(x: Tensor) -> Tensor:
+def move_channels_last(x: Tensor) -> Tensor:
     """``(B, C, H, W)`` to contiguous ``(B, H, W, C)``."""
-    return layout.to_channels_last(x, x.dtype).permute(0, 2, 3, 1)
+    return to_channels_last(x, x.dtype).permute(0, 2, 3, 1)
 
 
-def to_channels_first(x: Tensor) -> Tensor:
+def move_channels_first(x: Tensor) -> Tensor:
     """``(B, H, W, C)`` to ``(B, C, H, W)`` without a copy: channels-last in memory."""
     return x.permute(0, 3, 1, 2)

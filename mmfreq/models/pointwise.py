@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.backends import is_traced
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['GELU', 'Linear', 'Mlp', 'StarReLU']
 

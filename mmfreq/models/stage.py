@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmfreq.models.layers import to_channels_first, to_channels_last
+from mmfreq.models.layers import move_channels_first, move_channels_last
 
 __all__ = ['ChannelsLastStage', 'Stage']
 
@@ -49,4 +49,4 @@ class ChannelsLastStage(Stage):
 
     def run_blocks(self, x: Tensor) -> Tensor:
         """Apply the blocks to features ``(B, C', H', W')``."""
-        return to_channels_first(super().run_blocks(to_channels_last(x)))
+        return move_channels_first(super().run_blocks(move_channels_last(x)))

@@ -1,4 +1,15 @@
-"""Spectral operations: every FFT of the library, and nothing about networks."""
+"""Spectral operations: every FFT of the library, and nothing about networks.
+
+Modules import only what stands below them, checked by ``tests/ops/test_storeys.py``:
+
+=========================================================  ===========================
+filter, dct, spectrum, resize, kernel_spectrum             operations that others call
+choice                                                     which backend computes one
+kernels.fft, kernels.gemm, kernels.mixed, kernels.triton   the backends
+fft, layout                                                transforms, memory formats
+tracing, matrices, derived                                 ground
+=========================================================  ===========================
+"""
 
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
 from mmfreq.ops.fft import irfft2, rfft2

@@ -1,16 +1,24 @@
 """Discrete cosine transforms of real feature maps."""
 
-import numpy as np
+from collections.abc import Callable
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend, is_traced, triton_kernels
-from mmfreq.ops.constants import constant
+from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import compute_dtype
-from mmfreq.ops.layout import to_planes
+from mmfreq.ops.kernels import fft, gemm
+from mmfreq.ops.kernels.triton import load as triton
 
-__all__ = ['cosines', 'dct2', 'dct_frequencies', 'idct2']
+__all__ = ['KERNELS', 'dct2', 'dct_frequencies', 'idct2']
+
+# Features (B, H, W, C) in any dtype, the dtype to compute in, whether to compute the inverse;
+# autocast is off.
+KERNELS: dict[str, Callable[[Tensor, torch.dtype, bool], Tensor]] = {
+    'fft': fft.transform_cosines,
+    'gemm': gemm.transform_cosines,
+    'triton': triton.transform_cosines,
+}
 
 
 def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
@@ -25,7 +33,7 @@ def dct2(x: Tensor, backend: str = 'auto') -> Tensor:
     Args:
         x (Tensor): Real features, channels-last, shape ``(B, H, W, C)`` with ``H, W >= 1``. float16
             and bfloat16 are transformed in float32, with autocast off.
-        backend (str): See :mod:`mmfreq.ops.backends`; ``'mixed'`` means ``'gemm'`` here. Defaults
+        backend (str): See :mod:`mmfreq.ops.choice`; ``'mixed'`` means ``'gemm'`` here. Defaults
             to ``'auto'``.
 
     Returns:
@@ -76,74 +84,8 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
         raise ValueError(
             f'a DCT needs features of shape (B, H, W, C), at least 1 x 1, got {tuple(x.shape)}'
         )
-    # While a network is traced, sizes are tensors, which would never be found again.
-    height, width = int(x.shape[1]), int(x.shape[2])
-    dtype = compute_dtype(x)
+    _, height, width, channels = x.shape
     with torch.autocast(x.device.type, enabled=False):
         maps = x.permute(0, 3, 1, 2)
-        backend = choose_backend(backend, maps, (height, width), x.shape[3], 'dct')
-        if backend == 'triton' and not is_traced():
-            kernels = triton_kernels('dct', maps, dtype, instead='gemm')
-            if kernels is not None:
-                return kernels.transform_in_one_kernel(maps, inverse).permute(0, 2, 3, 1)
-        if backend == 'fft':
-            transform = _idct if inverse else _dct
-            planes = to_planes(maps, dtype)
-            z = transform(transform(planes).transpose(-2, -1)).transpose(-2, -1)
-            return z.permute(0, 2, 3, 1).contiguous()
-        rows, columns = (_dct_matrix(dtype, x.device, side) for side in (height, width))
-        if inverse:
-            rows, columns = rows.T, columns.T
-        z = columns @ x.to(dtype)
-        return (rows @ z.flatten(2)).reshape(z.shape)
-
-
-def _dct(x: Tensor) -> Tensor:
-    """DCT-II along the last axis: a real FFT of the even positions and then the odd ones, mirrored.
-
-    J. Makhoul, A fast cosine transform in one and two dimensions, 1980.
-    """
-    size = int(x.shape[-1])
-    z = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1), norm='ortho')
-    z = z * _half_steps(x.dtype, x.device, size)
-    return torch.cat([z.real, -z.imag[..., 1 : (size + 1) // 2].flip(-1)], -1)
-
-
-def _idct(z: Tensor) -> Tensor:
-    """Inverse of :func:`_dct`."""
-    size = int(z.shape[-1])
-    mirrored = F.pad(z.flip(-1)[..., : size // 2], (1, 0))  # z[size - k], and nothing at k = 0
-    half = torch.complex(z[..., : size // 2 + 1], -mirrored)
-    x = torch.fft.irfft(half / _half_steps(z.dtype, z.device, size), n=size, norm='ortho')
-    middle = (size + 1) // 2
-    interleaved = x.new_empty(x.shape)
-    interleaved[..., ::2], interleaved[..., 1::2] = x[..., :middle], x[..., middle:].flip(-1)
-    return interleaved
-
-
-def _half_step_array(size: int) -> np.ndarray:
-    """``sqrt(2) * exp(-i pi k / 2N)`` for the frequencies of a half spectrum, 1 for k = 0."""
-    steps = np.sqrt(2) * np.exp(-1j * np.pi / (2 * size) * np.arange(size // 2 + 1))
-    steps[0] = 1
-    return steps
-
-
-_half_steps = constant(_half_step_array, is_complex=True)
-
-
-def cosines(size: int) -> np.ndarray:
-    """Matrix ``D_N`` of :func:`dct2`.
-
-    Args:
-        size (int): Number of positions ``N``.
-
-    Returns:
-        np.ndarray: One cosine per row, shape ``(N, N)``, orthogonal.
-    """
-    angles = np.outer(np.arange(size), np.arange(size) + 0.5) * (np.pi / size)
-    matrix = np.cos(angles) * np.sqrt(2 / size)
-    matrix[0] /= np.sqrt(2)
-    return matrix
-
-
-_dct_matrix = constant(cosines)
+        kernel = choose_kernel(KERNELS, backend, maps, (height, width), channels, 'dct')
+        return kernel(x, compute_dtype(x), inverse)

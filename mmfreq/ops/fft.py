@@ -15,13 +15,12 @@ Two rules hold for every transform here.
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.backends import is_traced
-from mmfreq.ops.constants import constant
 from mmfreq.ops.layout import without_slow_strides
+from mmfreq.ops.matrices import constant, shares
+from mmfreq.ops.tracing import is_traced
 
 __all__ = [
     'centred_spectrum',
@@ -32,7 +31,6 @@ __all__ = [
     'inverse_of_hermitian',
     'irfft2',
     'rfft2',
-    'shares',
 ]
 
 
@@ -151,24 +149,6 @@ class _RealTransform(torch.autograd.Function):
 
 
 _ADJOINT = {'ortho': 'ortho', 'backward': 'forward', 'forward': 'backward'}
-
-
-def shares(width: int) -> np.ndarray:
-    """How often each column of a half spectrum occurs in the whole one.
-
-    Args:
-        width (int): Width ``W`` of the images.
-
-    Returns:
-        np.ndarray: 1 for the DC column, and for the Nyquist column of an even width, 2 for the
-        others, shape ``(W // 2 + 1,)``.
-    """
-    weights = np.full(width // 2 + 1, 2.0)
-    weights[0] = 1
-    if width % 2 == 0:
-        weights[-1] = 1
-    return weights
-
 
 column_weights = constant(shares)
 

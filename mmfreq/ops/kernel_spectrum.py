@@ -49,7 +49,7 @@ def spectrum_to_kernel(
     Args:
         spectrum (Tensor): Real and imaginary parts, shape ``(..., O * k, I * k // 2 + 1, 2)``.
         shape (tuple[int, int, int, int]): ``(O, I, k, k)``.
-        backend (str): See :mod:`mmfreq.ops.backends`. Defaults to ``'auto'``.
+        backend (str): See :mod:`mmfreq.ops.choice`. Defaults to ``'auto'``.
 
     Returns:
         Tensor: Weights of shape ``(..., O, I, k, k)``.

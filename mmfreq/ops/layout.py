@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmfreq.ops.backends import is_traced
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['is_channels_last', 'like', 'to_channels_last', 'to_planes', 'without_slow_strides']
 

@@ -1,13 +1,27 @@
 """Spectra as pairs of real tensors, computed by any backend."""
 
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
-from mmfreq.ops.backends import choose_backend
-from mmfreq.ops.dft import irdft2, rdft2
-from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
+from mmfreq.ops.choice import choose_kernel
+from mmfreq.ops.kernels import fft, gemm
 
-__all__ = ['from_parts', 'product_of_parts', 'to_parts']
+__all__ = ['FROM_PARTS', 'TO_PARTS', 'from_parts', 'product_of_parts', 'to_parts']
+
+Kernel = TypeVar('Kernel')
+
+# Images and norm, as in to_parts; real and imaginary part, width and norm, as in from_parts.
+TO_PARTS: dict[str, Callable[[Tensor, str], tuple[Tensor, Tensor]]] = {
+    'fft': fft.to_parts,
+    'gemm': gemm.to_parts,
+}
+FROM_PARTS: dict[str, Callable[[Tensor, Tensor, int, str], Tensor]] = {
+    'fft': fft.from_parts,
+    'gemm': gemm.from_parts,
+}
 
 
 def to_parts(x: Tensor, norm: str = 'ortho', backend: str = 'auto') -> tuple[Tensor, Tensor]:
@@ -17,21 +31,14 @@ def to_parts(x: Tensor, norm: str = 'ortho', backend: str = 'auto') -> tuple[Ten
         x (Tensor): Real images, shape ``(..., H, W)``; float16 and bfloat16 are transformed in
             float32 with autocast off.
         norm (str): As in ``torch.fft``. Defaults to ``'ortho'``.
-        backend (str): See :mod:`mmfreq.ops.backends`; there is no Triton kernel for this, which
-            means ``'fft'`` then. Defaults to ``'auto'``.
+        backend (str): See :mod:`mmfreq.ops.choice`; ``'mixed'`` and ``'triton'`` mean ``'fft'``
+            here. Defaults to ``'auto'``.
 
     Returns:
         tuple[Tensor, Tensor]: Each of shape ``(..., H, W // 2 + 1)``, float64 for float64 and
         float32 else; views of one tensor.
     """
-    height, width = x.shape[-2:]
-    if _chosen(x, backend, width) == 'gemm':
-        with torch.autocast(x.device.type, enabled=False):
-            real, imag = rdft2(x.to(compute_dtype(x)))
-            scale = _scale(height * width, norm)
-            return (real, imag) if scale == 1 else (real * scale, imag * scale)
-    real, imag = torch.view_as_real(rfft2(x, norm)).unbind(-1)
-    return real, imag
+    return _chosen(TO_PARTS, backend, x, x.shape[-1])(x, norm)
 
 
 def from_parts(
@@ -49,13 +56,7 @@ def from_parts(
     Returns:
         Tensor: Images of shape ``(..., H, W)``.
     """
-    height = real.shape[-2]
-    if _chosen(real, backend, width) == 'gemm':
-        with torch.autocast(real.device.type, enabled=False):
-            images = irdft2(real, imag, width)
-            scale = _scale(height * width, norm)
-            return images if scale == 1 else images / scale
-    return irfft2(torch.complex(real, imag), (height, width), norm)
+    return _chosen(FROM_PARTS, backend, real, width)(real, imag, width, norm)
 
 
 def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -72,11 +73,6 @@ def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tupl
     return real, torch.addcmul(a[0] * b[1], a[1], b[0])
 
 
-def _chosen(x: Tensor, backend: str, width: int) -> str:
+def _chosen(kernels: Mapping[str, Kernel], backend: str, x: Tensor, width: int) -> Kernel:
     channels = x.shape[-3] if x.ndim > 2 else 1
-    return choose_backend(backend, x, (x.shape[-2], width), channels)
-
-
-def _scale(size: int, norm: str) -> float:
-    """Factor between an orthonormal spectrum of ``size`` pixels and one of another norm."""
-    return {'ortho': 1.0, 'backward': size**0.5, 'forward': size**-0.5}[norm]
+    return choose_kernel(kernels, backend, x, (x.shape[-2], width), channels)

@@ -137,7 +137,7 @@ def test_filters_of_this_library():
     )
     assert flops(dct2, images=images) == C * H * W * (H + W)
     mask = 2 * (2 * 2) * 8 * H * HALF  # two layers of a 2x2 real matrix in each of 8 blocks
-    images = torch.randn(1, 8, H, W)
+    images = torch.randn(1, H, W, 8)
     assert flops(AdaptiveFilter(8, dict(type='ReLU')), images=images) == pytest.approx(
         8 / C * (transforms + product) + mask, rel=1e-4
     )

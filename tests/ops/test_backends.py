@@ -7,7 +7,17 @@ import sys
 import pytest
 import torch
 
-from mmfreq.ops import backends, dct2, dynamic_filter2d, idct2, spectral_filter2d
+from mmfreq.models.mixers import adaptive_filter
+from mmfreq.ops import (
+    choice,
+    dct,
+    dct2,
+    dynamic_filter2d,
+    filter,
+    idct2,
+    spectral_filter2d,
+    spectrum,
+)
 from mmfreq.ops.derived import MAX_VALUES, derived, forget
 from mmfreq.ops.fft import irfft2, rfft2
 from mmfreq.ops.layout import to_channels_last, to_planes
@@ -182,8 +192,8 @@ def features():
     return torch.randn(1, 96, 8, 8)
 
 
-def choice(x, requested='auto', operation='filter'):
-    return backends.choose_backend(requested, x, (8, 8), 96, operation)
+def chosen(x, requested='auto', operation='filter'):
+    return choice.choose_backend(requested, x, (8, 8), 96, operation)
 
 
 def test_argument_environment_and_table(features, monkeypatch, tmp_path):
@@ -195,36 +205,36 @@ def test_argument_environment_and_table(features, monkeypatch, tmp_path):
         'filter,cpu,inference,channels-last,7,7,96,mixed\n'
         'filter,cpu,training,planes,7,7,96,fft\n'
     )
-    monkeypatch.setattr(backends, 'TABLE', table)
-    monkeypatch.delenv(backends.ENVIRONMENT, raising=False)
-    for cache in (backends._table, backends._measured_best):
+    monkeypatch.setattr(choice, 'TABLE', table)
+    monkeypatch.delenv(choice.ENVIRONMENT, raising=False)
+    for cache in (choice._table, choice._measured_best):
         cache.cache_clear()
     try:
-        assert choice(features) == 'gemm'
-        assert backends.choose_backend('auto', features, (40, 60), 96) == 'fft'
-        assert choice(features.contiguous(memory_format=torch.channels_last)) == 'mixed'
-        assert choice(features.clone().requires_grad_()) == 'fft'
-        assert choice(features, operation='dct') == 'gemm'  # nothing was measured
-        monkeypatch.setenv(backends.ENVIRONMENT, 'triton')
-        assert choice(features) == 'triton'
-        assert choice(features, 'fft') == 'fft'
-        monkeypatch.setenv(backends.ENVIRONMENT, 'cufft')
+        assert chosen(features) == 'gemm'
+        assert choice.choose_backend('auto', features, (40, 60), 96) == 'fft'
+        assert chosen(features.contiguous(memory_format=torch.channels_last)) == 'mixed'
+        assert chosen(features.clone().requires_grad_()) == 'fft'
+        assert chosen(features, operation='dct') == 'gemm'  # nothing was measured
+        monkeypatch.setenv(choice.ENVIRONMENT, 'triton')
+        assert chosen(features) == 'triton'
+        assert chosen(features, 'fft') == 'fft'
+        monkeypatch.setenv(choice.ENVIRONMENT, 'cufft')
         with pytest.raises(ValueError, match=r"MMFREQ_BACKEND must be one of .* got 'cufft'"):
-            choice(features)
+            chosen(features)
     finally:
-        for cache in (backends._table, backends._measured_best):
+        for cache in (choice._table, choice._measured_best):
             cache.cache_clear()
 
 
 def test_awkward_sides_are_compared_with_awkward_ones():
-    row = backends._Row('filter', 'cpu', 'inference', 'planes', 199, 333, 64, 'mixed')
+    row = choice._Row('filter', 'cpu', 'inference', 'planes', 199, 333, 64, 'mixed')
     others = [(17, 17, 512), (128, 97, 64), (200, 333, 64)]
     assert all(row.distance(other) < row.distance((200, 336, 64)) for other in others)
     assert row.distance((199, 334, 64)) < row.distance((199, 500, 64))
 
 
 def test_every_row_of_the_table_names_a_backend():
-    rows = backends._table()
+    rows = choice._table()
     assert {row.backend for row in rows} <= {'fft', 'gemm', 'mixed', 'triton'}
     measured = {row[:4] for row in rows}
     modes = ('inference', 'training')
@@ -232,6 +242,41 @@ def test_every_row_of_the_table_names_a_backend():
         *itertools.product(['filter'], ['cpu'], modes, ['channels-last', 'planes']),
         *itertools.product(['dct'], ['cpu'], modes, ['channels-last']),
     }
+
+
+TABLES = [
+    (filter.KERNELS, 'filter'),
+    (spectrum.TO_PARTS, 'filter'),
+    (spectrum.FROM_PARTS, 'filter'),
+    (dct.KERNELS, 'dct'),
+    (adaptive_filter.KERNELS, 'filter'),
+]
+
+
+@pytest.mark.parametrize(('kernels', 'operation'), TABLES)
+def test_every_backend_means_a_kernel(kernels, operation, features):
+    assert set(kernels) < set(choice.BACKENDS)
+
+    def kernel(backend):
+        return choice.choose_kernel(kernels, backend, features, (8, 8), 96, operation)
+
+    stand_in = kernels[choice.STAND_INS[operation]]
+    for backend in choice.BACKENDS[1:]:
+        assert kernel(backend) is kernels.get(backend, stand_in)
+
+
+@pytest.mark.parametrize(('kernels', 'operation'), TABLES)
+def test_graphs_get_what_compilers_understand(kernels, operation, features):
+    found = {}
+
+    def trace(x):
+        for backend in choice.BACKENDS[1:]:
+            found[backend] = choice.choose_kernel(kernels, backend, x, (8, 8), 96, operation)
+        return x + 1
+
+    torch.jit.trace(trace, features, check_trace=False)
+    stand_in = kernels[choice.STAND_INS[operation]]
+    assert found == dict(fft=kernels['fft'], gemm=kernels['gemm'], mixed=stand_in, triton=stand_in)
 
 
 def test_the_choice_is_logged_once_at_debug_level():
@@ -255,9 +300,9 @@ def test_unknown_backends_are_named(features):
 
 def test_missing_triton_names_the_extra(features, monkeypatch):
     monkeypatch.setitem(sys.modules, 'triton', None)
-    for name in ('common', 'filter', 'dct'):
-        monkeypatch.delitem(sys.modules, f'mmfreq.ops.triton_{name}', raising=False)
-        monkeypatch.delattr(f'mmfreq.ops.triton_{name}', raising=False)
+    for name in ('tiles', 'filter', 'dct'):
+        monkeypatch.delitem(sys.modules, f'mmfreq.ops.kernels.triton.{name}', raising=False)
+        monkeypatch.delattr(f'mmfreq.ops.kernels.triton.{name}', raising=False)
     with pytest.raises(ImportError, match=r"pip install 'mmfreq\[triton\]'"):
         spectral_filter2d(features, torch.randn(96, 8, 5, 2), 'triton')
     with pytest.raises(ImportError, match=r"pip install 'mmfreq\[triton\]'"):

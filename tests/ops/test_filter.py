@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmfreq.ops import dynamic_filter2d, filter, spectral_filter2d
+from mmfreq.ops import dynamic_filter2d, spectral_filter2d
+from mmfreq.ops.kernels import fft
 
 SIZES = [(1, 1), (1, 4), (2, 2), (3, 5), (4, 6), (5, 4), (7, 7), (8, 3)]
 
@@ -121,9 +122,9 @@ def combined_filters(x, basis, coefficients):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(filter, 'SMALL_ELEMENTS', 0)
-    monkeypatch.setattr(filter, 'LARGE_ELEMENTS', 0)
-    monkeypatch.setattr(filter, 'FEWEST_CHANNELS', 2)  # two channels at a time, then one
+    monkeypatch.setattr(fft, 'SMALL_ELEMENTS', 0)
+    monkeypatch.setattr(fft, 'LARGE_ELEMENTS', 0)
+    monkeypatch.setattr(fft, 'FEWEST_CHANNELS', 2)  # two channels at a time, then one
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -176,9 +177,9 @@ class AllocatedSpectra(TorchDispatchMode):
 
 @pytest.mark.parametrize('training', [False, True])
 def test_neither_spectra_nor_per_sample_filters_exist_as_a_whole(training, monkeypatch):
-    monkeypatch.setattr(filter, 'SMALL_ELEMENTS', 0)
-    monkeypatch.setattr(filter, 'LARGE_ELEMENTS', 0)
-    monkeypatch.setattr(filter, 'PIECE_ELEMENTS', 2**14)
+    monkeypatch.setattr(fft, 'SMALL_ELEMENTS', 0)
+    monkeypatch.setattr(fft, 'LARGE_ELEMENTS', 0)
+    monkeypatch.setattr(fft, 'PIECE_ELEMENTS', 2**14)
     x, basis = torch.randn(2, 64, 32, 62), torch.randn(4, 32, 32, 2)
     coefficients = torch.randn(2, 4, 64)
     for operand in (x, basis, coefficients):

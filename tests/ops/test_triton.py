@@ -45,7 +45,7 @@ def test_agrees_with_float64(size, per_sample):
 
 
 def test_gradients_of_many_samples_are_summed_in_parts(monkeypatch):
-    monkeypatch.setattr('mmfreq.ops.triton_filter.PROGRAMS', 4)
+    monkeypatch.setattr('mmfreq.ops.kernels.triton.filter.PROGRAMS', 4)
     x, weight = torch.randn(5, 2, 6, 5), torch.randn(2, 6, 3, 2)
     probe = torch.randn(x.shape, dtype=torch.float64)
     found = outputs_and_gradients(
@@ -94,7 +94,8 @@ def test_cosine_transforms_of_half_precision_and_any_strides():
 def test_what_it_does_not_cover_falls_back_with_one_line(size, dtype, reason, monkeypatch):
     messages = []
     monkeypatch.setattr(
-        'mmfreq.ops.triton_common.log', lambda message, level: messages.append((message, level))
+        'mmfreq.ops.kernels.triton.tiles.log',
+        lambda message, level: messages.append((message, level)),
     )
     x = torch.randn(1, 2, *size, dtype=dtype)
     weight = torch.randn(2, size[0], size[1] // 2 + 1, 2, dtype=dtype)
@@ -113,7 +114,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from mmfreq.ops import triton_dct, triton_filter
+from mmfreq.ops.kernels.triton import dct as triton_dct, filter as triton_filter
 features = ('x_pointer', 'y_pointer', 'grad_pointer')
 others = ('weight_pointer', 'partial_pointer', 'row_cos', 'row_sin', 'col_cos', 'col_sin')
 others += ('inverse_cos', 'inverse_sin', '_counts', 'counts', 'row_matrix', 'col_matrix')

@@ -10,7 +10,7 @@ from process import here, refusal
 
 from mmfreq.analysis.speed.results import regressions
 from mmfreq.analysis.speed.workloads import Workload, load_source
-from mmfreq.ops import backends
+from mmfreq.ops import choice
 
 BENCHMARK = 'tools/benchmark_ops.py'
 QUICK = ('--shapes', '6x5x4', '--turns', 3, '--device', 'cpu')
@@ -42,7 +42,7 @@ def test_check_and_table(tmp_path, monkeypatch):
         'filter,cpu,inference,planes,9,9,9,fft\n'
         'filter,cuda,inference,planes,9,9,9,triton\n'
     )
-    monkeypatch.setattr(backends, 'TABLE', table)
+    monkeypatch.setattr(choice, 'TABLE', table)
     out = tmp_path / 'ops.csv'
     here(BENCHMARK, *QUICK, '--out', out, '--write-table', '--operations', 'filter')
     rows = read(table)

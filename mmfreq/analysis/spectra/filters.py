@@ -81,7 +81,8 @@ def masks_for(network: nn.Module, images: Tensor) -> list[Spectrum]:
     """
 
     def mask(module: AdaptiveFilter, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        full, rows, columns = centred_spectrum(module.mask(rfft2(x)), x.shape[-1])
+        z = rfft2(x.permute(0, 3, 1, 2))
+        full, rows, columns = centred_spectrum(module.mask(z), x.shape[2])
         return full.abs().mean(1), rows, columns
 
     found = watch(network, images, _of_kind(network, AdaptiveFilter), mask)

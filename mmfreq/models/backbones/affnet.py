@@ -17,7 +17,7 @@ from mmfreq.models.layers import build_drop_path
 from mmfreq.models.mixers import AdaptiveFilter
 from mmfreq.models.pretrained import rename
 from mmfreq.models.stage import Stage
-from mmfreq.ops.backends import is_traced
+from mmfreq.ops.tracing import is_traced
 from mmfreq.registry import MODELS
 
 __all__ = ['AFFNet', 'StdLayerNorm']
@@ -140,7 +140,9 @@ class AFFBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, C, H, W)`` to features of the same shape."""
-        return x + self.drop_path(self.token_mixer(self.norm2(self.mlp(self.norm1(x)))))
+        normed = self.norm2(self.mlp(self.norm1(x)))
+        mixed = self.token_mixer(normed.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return x + self.drop_path(mixed)
 
 
 class AFFStage(Stage):

@@ -17,8 +17,8 @@ from mmfreq.models.backbones.options import BackboneOptions, show_options
 from mmfreq.models.layers import apply_norm, set_backend
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.models.stage import Stage
-from mmfreq.ops.backends import is_traced
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['BATCH_NORM', 'LAYER_NORM', 'StagedBackbone']
 
@@ -208,7 +208,7 @@ class StagedBackbone(BaseModule):
         """Choose what computes spectral operations from now on.
 
         Args:
-            backend (str): See :mod:`mmfreq.ops.backends`.
+            backend (str): See :mod:`mmfreq.ops.choice`.
 
         Raises:
             ValueError: If ``backend`` is unknown.

@@ -29,7 +29,7 @@ class BackboneOptions(TypedDict, total=False):
             ``dict(type='SyncBN')`` and so on; None returns raw features. Defaults to a layer norm
             with eps 1e-6.
         backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.backends.BACKENDS`. Defaults to ``'auto'``.
+            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
             ``dict(type='Pretrained', checkpoint=...)`` takes checkpoints of this library, and the
             files of others that the backbone names, as they are. Defaults to None: the

@@ -8,10 +8,11 @@ from mmcv.cnn import build_activation_layer
 from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
-from mmfreq.ops.backends import choose_backend, is_traced
+from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
 from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['AdaptiveFilter']
 
@@ -25,7 +26,7 @@ class AdaptiveFilter(SpectralModule):
     arXiv 2307.14008, equation 6. The mask is a complex MLP at each frequency: two linear layers,
     block-diagonal over channels, an activation on real and imaginary parts between them, and a soft
     threshold of 0.01 on both. All frequencies share its weights, so nothing depends on the map
-    size. Unlike the other mixers it takes features as ``(B, C, H, W)``.
+    size.
 
     Args:
         dim (int): Number of channels ``C``, a multiple of 8.
@@ -54,20 +55,14 @@ class AdaptiveFilter(SpectralModule):
         self.act = build_activation_layer(act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Filter features ``(B, C, H, W)``; computed in fp32 or better with autocast off."""
-        dtype = compute_dtype(x, self.w1)
-        height, width = x.shape[-2:]
+        """Filter features ``(B, H, W, C)``; computed in fp32 or better with autocast off."""
+        maps = x.permute(0, 3, 1, 2)
+        height, width = maps.shape[-2:]
         with torch.autocast(x.device.type, enabled=False):
-            images = x.to(dtype)
-            backend = choose_backend(self.backend, x, (height, width), x.shape[1])
-            if backend == 'gemm' or is_traced():
-                parts = to_parts(images, backend=backend)
-                product = product_of_parts(self._mask_of_parts(*parts), parts)
-                filtered = from_parts(*product, width, backend=backend)
-            else:
-                z = rfft2(images)
-                filtered = irfft2(self.mask(z) * z, (height, width))
-            return (x + like(images, filtered)).to(x.dtype)
+            images = maps.to(compute_dtype(x, self.w1))
+            kernel = choose_kernel(KERNELS, self.backend, maps, (height, width), maps.shape[1])
+            filtered = like(images, kernel(self, images))
+            return (maps + filtered).to(x.dtype).permute(0, 2, 3, 1)
 
     def mask(self, z: Tensor) -> Tensor:
         """Mask for a spectrum.
@@ -89,6 +84,30 @@ class AdaptiveFilter(SpectralModule):
     def _mask_of_blocks(self, blocks: Tensor) -> Tensor:
         hidden = _on_parts(self.act, _complex_linear(blocks, self.w1, self.b1))
         return _on_parts(_soft_threshold, _complex_linear(hidden, self.w2, self.b2))
+
+
+def _by_fft(layer: AdaptiveFilter, images: Tensor) -> Tensor:
+    if is_traced():  # graphs have complex numbers in the transforms only
+        return _by_parts(layer, images, 'fft')
+    z = rfft2(images)
+    return irfft2(layer.mask(z) * z, (images.shape[-2], images.shape[-1]))
+
+
+def _by_products(layer: AdaptiveFilter, images: Tensor) -> Tensor:
+    return _by_parts(layer, images, 'gemm')
+
+
+def _by_parts(layer: AdaptiveFilter, images: Tensor, backend: str) -> Tensor:
+    parts = to_parts(images, backend=backend)
+    product = product_of_parts(layer._mask_of_parts(*parts), parts)
+    return from_parts(*product, images.shape[-1], backend=backend)
+
+
+# Without the residual: the layer and features in the dtype to compute in, autocast is off.
+KERNELS: dict[str, Callable[[AdaptiveFilter, Tensor], Tensor]] = {
+    'fft': _by_fft,
+    'gemm': _by_products,
+}
 
 
 def _blocks(x: Tensor) -> Tensor:

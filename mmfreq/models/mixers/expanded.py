@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mmfreq.models.layers import to_channels_first, to_channels_last
+from mmfreq.models.layers import move_channels_first, move_channels_last
 from mmfreq.models.mixers.global_filter import GlobalFilter
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.pointwise import Linear, Mlp, StarReLU
@@ -55,7 +55,7 @@ class SeparableConv(ExpandedMixer):
 
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Convolve each channel, see :meth:`ExpandedMixer.mix`."""
-        return to_channels_last(self.dwconv(to_channels_first(expanded)))
+        return move_channels_last(self.dwconv(move_channels_first(expanded)))
 
 
 class ExpandedGlobalFilter(ExpandedMixer):
@@ -110,7 +110,7 @@ class DynamicFilter(ExpandedMixer):
         """Filter each channel of each sample, see :meth:`ExpandedMixer.mix`."""
         basis = self.filters.filter_for((x.shape[1], x.shape[2]))
         filtered = dynamic_filter2d(
-            to_channels_first(expanded), basis, self.coefficients(x), self.filters.backend
+            move_channels_first(expanded), basis, self.coefficients(x), self.filters.backend
         )
         return filtered.permute(0, 2, 3, 1)
 

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
 from mmfreq.ops import resize_filter
-from mmfreq.ops.backends import is_traced
 from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.resize import check_resize_mode
+from mmfreq.ops.tracing import is_traced
 
 __all__ = ['ResizableFilter']
 
@@ -24,7 +24,7 @@ class ResizableFilter(SpectralModule):
             Defaults to ``'kernel'``.
 
     Attributes:
-        backend (str): What computes the filters, see :mod:`mmfreq.ops.backends`.
+        backend (str): What computes the filters, see :mod:`mmfreq.ops.choice`.
         weight (nn.Parameter): Real and imaginary parts, shape ``(N, h, w // 2 + 1, 2)``, drawn from
             a normal distribution with a standard deviation of 0.02.
     """

@@ -9,14 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfreq.ops.constants import constant
-from mmfreq.ops.dft import waves
-from mmfreq.ops.fft import shares
+from mmfreq.ops.kernels.fft import complex_gain, with_gradient_by_fft
+from mmfreq.ops.layout import like
+from mmfreq.ops.matrices import constant, shares, waves
 
-__all__ = ['filter_channels_last']
+__all__ = ['filter_maps']
 
 
-def filter_channels_last(x: Tensor, gain: Tensor) -> Tensor:
+def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    """See :data:`mmfreq.ops.filter.KERNELS`; the gradient is computed by ``torch.fft``."""
+    return with_gradient_by_fft(_filter, x, weight, coefficients)
+
+
+def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    gain = complex_gain(weight, coefficients, x.shape[-1])
+    features = x.to(weight.dtype).permute(0, 2, 3, 1)
+    return like(x, _filter_channels_last(features, gain).permute(0, 3, 1, 2))
+
+
+def _filter_channels_last(x: Tensor, gain: Tensor) -> Tensor:
     """Multiply the spectrum of real features with filters.
 
     Args:

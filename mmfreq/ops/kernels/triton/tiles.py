@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from mmfreq.ops.backends import log
+from mmfreq.ops.tracing import log
 
 __all__ = [
     'LARGEST_SIDE',

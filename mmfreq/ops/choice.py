@@ -14,35 +14,46 @@ auto      the fastest of them for maps like these, from a table of measurements
 that is asked for by an argument or a config is always used. Compiled and exported graphs get
 ``gemm``, because compilers have no complex numbers; graphs traced by TorchScript, those of the
 FLOPs report among them, get ``fft``, so that they are the same on every machine.
+
+An operation is a table of kernels, one for each backend that has it. For an operation, a graph or
+maps that a backend has no kernel for, another one stands in: ``fft`` for the Fourier transform and
+its filters, ``gemm`` for the cosine transform. A new backend is a module in
+:mod:`mmfreq.ops.kernels`, a row in the table of an operation, and its name in :data:`BACKENDS`.
 """
 
 import csv
-import logging
 import math
 import os
-import sys
+from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from mmfreq.ops.tracing import is_traced, log
+
 __all__ = [
     'BACKENDS',
     'ENVIRONMENT',
+    'IN_GRAPHS',
+    'STAND_INS',
     'TABLE',
     'check_backend',
     'choose_backend',
-    'is_traced',
-    'log',
-    'triton_kernels',
+    'choose_kernel',
 ]
 
 BACKENDS = ('auto', 'fft', 'gemm', 'mixed', 'triton')
+IN_GRAPHS = ('fft', 'gemm')  # what compilers, exporters and TorchScript can follow
+# What covers everything, of each operation: with the fewest operations, for cosines the fewest
+# passes. It is also the choice where nothing is measured.
+STAND_INS = {'filter': 'fft', 'dct': 'gemm'}
 ENVIRONMENT = 'MMFREQ_BACKEND'
 TABLE = Path(__file__).with_name('backends.csv')
+
+Kernel = TypeVar('Kernel')
 
 
 def check_backend(backend: str) -> None:
@@ -51,9 +62,31 @@ def check_backend(backend: str) -> None:
         raise ValueError(f'backend must be one of {BACKENDS}, got {backend!r}')
 
 
-def is_traced() -> bool:
-    """Whether the call becomes part of a graph, compiled, exported or traced."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+def choose_kernel(
+    kernels: Mapping[str, Kernel],
+    requested: str,
+    x: Tensor,
+    size: tuple[int, int],
+    channels: int,
+    operation: str = 'filter',
+) -> Kernel:
+    """Find what computes an operation on feature maps.
+
+    Args:
+        kernels (Mapping[str, Kernel]): The table of the operation: a kernel by backend.
+        requested (str): As in :func:`choose_backend`, like all arguments that follow.
+        x (Tensor): The feature maps.
+        size (tuple[int, int]): Their size ``(H, W)``.
+        channels (int): Their number of channels.
+        operation (str): ``'filter'`` or ``'dct'``. Defaults to ``'filter'``.
+
+    Returns:
+        Kernel: That of the chosen backend, or of the one in :data:`STAND_INS`.
+    """
+    backend = choose_backend(requested, x, size, channels, operation)
+    if backend not in kernels or (backend not in IN_GRAPHS and is_traced()):
+        backend = STAND_INS[operation]
+    return kernels[backend]
 
 
 def choose_backend(
@@ -90,15 +123,11 @@ def choose_backend(
     if wanted != 'auto':
         return wanted
     if torch.jit.is_tracing():
-        return _UNMEASURED[operation]
+        return STAND_INS[operation]
     mode = 'training' if torch.is_grad_enabled() and x.requires_grad else 'inference'
     channels_last = x.ndim == 4 and x.stride(1) == 1
     conditions = (operation, x.device.type, mode, 'channels-last' if channels_last else 'planes')
     return _measured_best(conditions, (int(size[0]), int(size[1]), int(channels)))
-
-
-# Before anything is measured: the fewest operations, and for cosines the fewest passes.
-_UNMEASURED = {'filter': 'fft', 'dct': 'gemm'}
 
 
 class _Row(NamedTuple):
@@ -160,46 +189,10 @@ def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int,
         backend = nearest.backend
         reason = f'measured at {nearest.height}x{nearest.width}x{nearest.channels}'
     else:
-        backend, reason = _UNMEASURED[operation], f'nothing was measured on {device}'
+        backend, reason = STAND_INS[operation], f'nothing was measured on {device}'
     height, width, channels = shape
     log(
         f'{operation} on {channels} maps of {height}x{width}, {layout}, on {device}, {mode}: '
         f'{backend} ({reason})'
     )
     return backend
-
-
-def triton_kernels(operation: str, x: Tensor, dtype: torch.dtype, instead: str) -> Any:
-    """The module with Triton's kernels for an operation, imported when it is first used.
-
-    Args:
-        operation (str): As in :func:`choose_backend`.
-        x (Tensor): Feature maps of shape ``(B, C, H, W)``.
-        dtype (torch.dtype): In which they are to be transformed.
-        instead (str): Backend that is used if the kernels do not cover this.
-
-    Returns:
-        Any: The module, or None; then one line in the log says why.
-
-    Raises:
-        ImportError: If Triton is missing; the message names the extra to install.
-    """
-    try:
-        common = import_module('mmfreq.ops.triton_common')
-        kernels = import_module(f'mmfreq.ops.triton_{operation}')
-    except ImportError as error:
-        raise ImportError(
-            f"backend='triton' needs Triton ({error}); "
-            "install the extra: pip install 'mmfreq[triton]'"
-        ) from error
-    return kernels if common.covers(x, dtype, instead) else None
-
-
-def log(message: str, level: int = logging.DEBUG) -> None:
-    """Log a message as MMEngine does where it runs, and with Python's logger elsewhere."""
-    if 'mmengine' in sys.modules:
-        from mmengine.logging import print_log
-
-        print_log(message, logger='current', level=level)
-    else:
-        logging.getLogger('mmfreq').log(level, message)

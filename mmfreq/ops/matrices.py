@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ['constant']
+__all__ = ['constant', 'cosines', 'shares', 'waves']
 
 MAX_CACHED = 128
 
@@ -53,3 +53,50 @@ def constant(
         return made
 
     return cached
+
+
+def waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines of the first frequencies; angles are reduced as integers first.
+
+    Args:
+        size (int): Number of positions.
+        count (int): Number of frequencies.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Each of shape ``(count, size)``, divided by ``sqrt(size)``.
+    """
+    steps = np.outer(np.arange(count), np.arange(size)) % size
+    angles = 2 * np.pi * steps / size
+    return np.cos(angles) / np.sqrt(size), np.sin(angles) / np.sqrt(size)
+
+
+def shares(width: int) -> np.ndarray:
+    """How often each column of a half spectrum occurs in the whole one.
+
+    Args:
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        np.ndarray: 1 for the DC column, and for the Nyquist column of an even width, 2 for the
+        others, shape ``(W // 2 + 1,)``.
+    """
+    weights = np.full(width // 2 + 1, 2.0)
+    weights[0] = 1
+    if width % 2 == 0:
+        weights[-1] = 1
+    return weights
+
+
+def cosines(size: int) -> np.ndarray:
+    """Matrix ``D_N`` of :func:`mmfreq.ops.dct2`.
+
+    Args:
+        size (int): Number of positions ``N``.
+
+    Returns:
+        np.ndarray: One cosine per row, shape ``(N, N)``, orthogonal.
+    """
+    angles = np.outer(np.arange(size), np.arange(size) + 0.5) * (np.pi / size)
+    matrix = np.cos(angles) * np.sqrt(2 / size)
+    matrix[0] /= np.sqrt(2)
+    return matrix

@@ -15,9 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.dft import waves
-from mmfreq.ops.fft import shares
-from mmfreq.ops.triton_common import (
+from mmfreq.ops.kernels.triton.tiles import (
     launch_options,
     load_map,
     load_matrix,
@@ -26,6 +24,7 @@ from mmfreq.ops.triton_common import (
     store_map,
     tile,
 )
+from mmfreq.ops.matrices import shares, waves
 
 __all__ = ['filter_in_one_kernel']
 

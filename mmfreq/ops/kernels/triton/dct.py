@@ -12,8 +12,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmfreq.ops.dct import cosines
-from mmfreq.ops.triton_common import (
+from mmfreq.ops.kernels.triton.tiles import (
     launch_options,
     load_map,
     load_matrix,
@@ -22,6 +21,7 @@ from mmfreq.ops.triton_common import (
     store_map,
     tile,
 )
+from mmfreq.ops.matrices import cosines
 
 __all__ = ['transform_in_one_kernel']
 

@@ -1,0 +1,1 @@
+"""What computes the operations: one module for each backend, chosen by tables of the operations."""

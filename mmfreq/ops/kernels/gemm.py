@@ -1,0 +1,178 @@
+"""The operations as products with matrices, in real arithmetic.
+
+A transform of ``N`` values costs ``N * N`` instead of ``N log N``, but matrix products are what
+every device, compiler and exporter is best at: small maps are faster than with an FFT, and no
+complex number appears in a graph.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmfreq.ops.derived import derived
+from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.layout import like
+from mmfreq.ops.matrices import constant, cosines, shares, waves
+from mmfreq.ops.tracing import is_traced
+
+__all__ = ['filter_maps', 'from_parts', 'to_parts', 'transform_cosines']
+
+
+def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    """See :data:`mmfreq.ops.filter.KERNELS`."""
+    if is_traced() or torch.is_grad_enabled():
+        gains = _paired_gains(weight)
+    else:
+        gains = derived(weight, 'paired gains', _paired_gains)
+    if coefficients is not None:
+        basis = gains.reshape(2, 1, -1, weight.shape[0])
+        gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
+    features = x.to(weight.dtype).permute(0, 2, 3, 1)
+    return like(x, _filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
+
+
+def _filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
+    """Multiply the spectrum of real features with filters.
+
+    The rows' matrix delivers real, imaginary and once more the real part: what each part is
+    multiplied with, and what is added to the product, then are two views of one tensor.
+
+    Args:
+        x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
+        gains (Tensor): Filters from :func:`_paired_gains`.
+
+    Returns:
+        Tensor: Filtered features of shape ``(B, H, W, C)``.
+    """
+    dtype, device = x.dtype, x.device
+    batch, height, width, channels = x.shape
+    height, width = int(height), int(width)
+    half = _columns(dtype, device, width) @ x
+    half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
+    spectrum = _rows(dtype, device, height) @ half
+    product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
+    half = _inverse_rows(dtype, device, height) @ product
+    half = half.reshape(batch, height, 2 * (width // 2 + 1), channels)
+    return _inverse_columns(dtype, device, width) @ half
+
+
+def _paired_gains(weight: Tensor) -> Tensor:
+    """Filters in the layout of :func:`_filter_by_products`.
+
+    Args:
+        weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
+
+    Returns:
+        Tensor: What real and imaginary part are multiplied with, and what the other part is
+        multiplied with, shape ``(2, ..., 2 * H, (W // 2 + 1) * C)``.
+    """
+    real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
+    same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
+    return torch.stack([same, other]).flatten(-2)
+
+
+def transform_cosines(x: Tensor, dtype: torch.dtype, inverse: bool) -> Tensor:
+    """See :data:`mmfreq.ops.dct.KERNELS`."""
+    # While a network is traced, sizes are tensors, which would never be found again.
+    rows, columns = (_cosines(dtype, x.device, int(side)) for side in x.shape[1:3])
+    if inverse:
+        rows, columns = rows.T, columns.T
+    z = columns @ x.to(dtype)
+    return (rows @ z.flatten(2)).reshape(z.shape)
+
+
+def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
+    """See :data:`mmfreq.ops.spectrum.TO_PARTS`."""
+    with torch.autocast(x.device.type, enabled=False):
+        real, imag = _rdft2(x.to(compute_dtype(x)))
+        scale = _scale(x.shape[-2] * x.shape[-1], norm)
+        return (real, imag) if scale == 1 else (real * scale, imag * scale)
+
+
+def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
+    """See :data:`mmfreq.ops.spectrum.FROM_PARTS`."""
+    with torch.autocast(real.device.type, enabled=False):
+        images = _irdft2(real, imag, width)
+        scale = _scale(real.shape[-2] * width, norm)
+        return images if scale == 1 else images / scale
+
+
+def _rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Orthonormal half spectrum of real images.
+
+    Args:
+        x (Tensor): Images in float32 or float64, shape ``(..., H, W)``.
+
+    Returns:
+        tuple[Tensor, Tensor]: Real and imaginary part, each ``(..., H, W // 2 + 1)``.
+    """
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    half = x @ _columns(x.dtype, x.device, width).T
+    half = half.reshape(*x.shape[:-2], 2 * height, width // 2 + 1)
+    spectrum = _rows(x.dtype, x.device, height)[: 2 * height] @ half
+    return spectrum[..., :height, :], spectrum[..., height:, :]
+
+
+def _irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
+    """Inverse of :func:`_rdft2` for any half spectrum.
+
+    Like :func:`mmfreq.ops.irfft2` it uses the Hermitian part.
+
+    Args:
+        real (Tensor): Real part, shape ``(..., H, W // 2 + 1)``.
+        imag (Tensor): Imaginary part, same shape.
+        width (int): Width ``W`` of the images.
+
+    Returns:
+        Tensor: Images of shape ``(..., H, W)``.
+    """
+    height, width = int(real.shape[-2]), int(width)
+    half = _inverse_rows(real.dtype, real.device, height) @ torch.cat([real, imag], -2)
+    half = half.reshape(*real.shape[:-2], height, 2 * (width // 2 + 1))
+    return half @ _inverse_columns(real.dtype, real.device, width).T
+
+
+def _scale(size: int, norm: str) -> float:
+    """Factor between an orthonormal spectrum of ``size`` pixels and one of another norm."""
+    return {'ortho': 1.0, 'backward': size**0.5, 'forward': size**-0.5}[norm]
+
+
+_cosines = constant(cosines)
+
+
+@constant
+def _columns(width: int) -> np.ndarray:
+    """Transform along W, ``(2W', W)`` with ``W' = W // 2 + 1``: cosines, then negative sines."""
+    cosine, sine = waves(width, width // 2 + 1)
+    return np.concatenate([cosine, -sine])
+
+
+@constant
+def _rows(height: int) -> np.ndarray:
+    """Transform along H of complex rows, ``(3H, 2H)``: real, imaginary and again real part.
+
+    Real and imaginary part of a row of the map are neighbours, those of the spectrum are not.
+    """
+    real, imag = _complex_rows(height)
+    return np.concatenate([real, imag, real])
+
+
+@constant
+def _inverse_rows(height: int) -> np.ndarray:
+    """Inverse of the transform along H, ``(2H, 2H)``."""
+    return np.concatenate(_complex_rows(height)).T
+
+
+@constant
+def _inverse_columns(width: int) -> np.ndarray:
+    """Inverse of the transform along W, ``(W, 2W')``; most columns stand for two."""
+    cosine, sine = waves(width, width // 2 + 1)
+    twice = shares(width)[:, None]
+    return np.concatenate([cosine * twice, -sine * twice]).T
+
+
+def _complex_rows(height: int) -> tuple[np.ndarray, np.ndarray]:
+    cosine, sine = waves(height, height)
+    real = np.stack([cosine, sine], -1).reshape(height, -1)
+    imag = np.stack([-sine, cosine], -1).reshape(height, -1)
+    return real, imag

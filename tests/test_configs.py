@@ -97,7 +97,7 @@ def test_step_and_prediction(cfg, model):
 
 @pytest.fixture(scope='module')
 def params_in_zoo():
-    with open('tools/zoo/measured/configs.csv') as file:
+    with open('mmfreq/measured/configs.csv') as file:
         rows = list(csv.DictReader(file))
     return {row['model']: int(row['params']) for row in rows if row['part'] == 'all'}
 

@@ -29,9 +29,9 @@ from mmfreq.ops.choice import BACKENDS, TABLE
 from mmfreq.utils.memory import keep_freed_memory
 
 EXAMPLE = """\
-  python tools/benchmark_ops.py --out benchmarks/results/ops_cpu.csv
+  python tools/benchmark_ops.py --out mmfreq/measured/ops_cpu.csv
   python tools/benchmark_ops.py --shapes 56x56x96 128x128x96 --modes inference --batch-sizes 1 8
-  python tools/benchmark_ops.py --check benchmarks/results/ops_cpu.csv
+  python tools/benchmark_ops.py --check mmfreq/measured/ops_cpu.csv
   python tools/benchmark_ops.py --out table.csv --write-table"""
 
 # Maps of GFNet-H-S at 224, of a detector, of the networks' stages at 512, and awkward ones.

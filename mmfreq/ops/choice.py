@@ -51,7 +51,7 @@ IN_GRAPHS = ('fft', 'gemm')  # what compilers, exporters and TorchScript can fol
 # passes. It is also the choice where nothing is measured.
 STAND_INS = {'filter': 'fft', 'dct': 'gemm'}
 ENVIRONMENT = 'MMFREQ_BACKEND'
-TABLE = Path(__file__).with_name('backends.csv')
+TABLE = Path(__file__).parents[1] / 'measured' / 'backends.csv'
 
 Kernel = TypeVar('Kernel')
 

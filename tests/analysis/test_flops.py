@@ -10,7 +10,8 @@ from torch import nn
 
 from mmfreq.analysis.cost.flops import count_cost
 from mmfreq.analysis.cost.operator_costs import CONVENTIONS
-from mmfreq.analysis.cost.published import compare, read_published
+from mmfreq.analysis.cost.published import compare
+from mmfreq.facts import read_published
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.mixers import AdaptiveFilter, GlobalFilter
 from mmfreq.ops import dct2, dynamic_filter2d, irfft2, rfft2, spectral_filter2d
@@ -176,7 +177,7 @@ def test_unknown_operators_are_named():
 LARGE = ('HorNet-T-GF + UPerNet', 'FDConv-R50 + Mask R-CNN')
 ROWS = [
     pytest.param(row, id=row['name'], marks=[pytest.mark.slow] * (row['name'] in LARGE))
-    for row in read_published()['costs']
+    for row in read_published().costs
 ]
 
 

@@ -33,7 +33,7 @@ def test_what_overlaps_with_the_backward_pass():
 
 
 def test_tool(tmp_path):
-    said = here('tools/analysis_tools/scaling.py', 'tools/zoo/measured/speed.csv', '--csv')
+    said = here('tools/analysis_tools/scaling.py', 'mmfreq/measured/speed.csv', '--csv')
     rows = list(csv.DictReader(line for line in said.splitlines()))
     assert {row['devices'] for row in rows} == {'8', '32', '128', '1024'}
     assert all(0 < float(row['efficiency'].rstrip('%')) <= 100 for row in rows)

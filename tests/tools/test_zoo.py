@@ -16,7 +16,7 @@ from mmfreq.analysis.cost.operator_costs import CONVENTIONS
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.zoo import backbone_names, build_backbone, build_model
 
-MEASURED = Path('tools/zoo/measured')
+MEASURED = Path('mmfreq/measured')
 CONFIGS = sorted(Path('configs').glob('*.py'))
 
 

@@ -7,8 +7,9 @@ import sys
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mmfreq.analysis.cost.published import compare, read_published
+from mmfreq.analysis.cost.published import compare
 from mmfreq.engine.command_line import make_parser
+from mmfreq.facts import read_published
 
 EXAMPLE = """\
   python tools/analysis_tools/compare_flops.py"""
@@ -25,9 +26,8 @@ def main() -> None:
     parser.add_argument('--csv', action='store_true', help='print comma-separated values')
     args = parser.parse_args()
     rows = []
-    published = read_published()
     with contextlib.redirect_stdout(sys.stderr):  # libraries print when they are imported
-        for entry in tqdm(published['costs'], unit='model'):
+        for entry in tqdm(read_published().costs, unit='model'):
             found = compare(entry)
             rows.append(
                 (
@@ -39,7 +39,7 @@ def main() -> None:
                     found.published_flops,
                     f'{found.difference:+.1%}',
                     f'{found.beyond_rounding:+.1%}',
-                    published['sources'][found.source],
+                    found.source,
                 )
             )
     if args.csv:

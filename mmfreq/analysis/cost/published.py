@@ -1,10 +1,8 @@
 """Our counts beside those that papers and repositories published."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from mmengine.config import Config
 from torch import nn
 
@@ -13,7 +11,7 @@ from mmfreq.analysis.cost.operator_costs import CONVENTIONS
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.zoo import build_model
 
-__all__ = ['Comparison', 'build_published', 'compare', 'read_published']
+__all__ = ['Comparison', 'build_published', 'compare']
 
 
 class Comparison(NamedTuple):
@@ -51,16 +49,11 @@ class Comparison(NamedTuple):
         return ours / min(max(ours, value - half), value + half) - 1
 
 
-def read_published() -> dict[str, Any]:
-    """Read ``published.yml``, facts that others published, each with its source."""
-    return yaml.safe_load(Path(__file__).with_name('published.yml').read_text())
-
-
 def build_published(row: dict[str, Any]) -> nn.Module:
     """Build the model of a published cost.
 
     Args:
-        row (dict): An entry of ``costs`` in the file.
+        row (dict): An entry of :attr:`mmfreq.facts.Published.costs`.
 
     Returns:
         nn.Module: The model, called with images.
@@ -83,7 +76,7 @@ def build_published(row: dict[str, Any]) -> nn.Module:
 
 
 def compare(row: dict[str, Any]) -> Comparison:
-    """Count what an entry of the file states, by the papers' convention."""
+    """Count what an entry of published costs states, by the papers' convention."""
     network = build_published(row)
     height, width = row['shape']
     cost = count_cost(network, torch.zeros(1, 3, height, width), CONVENTIONS['paper'])

@@ -1,0 +1,123 @@
+"""Measurements of the zoo: commands of this repository, and how each was made."""
+
+import csv
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from mmfreq.analysis.zoo.sources import Sources
+from mmfreq.facts import MEASURED, measured_cost, provenance
+from mmfreq.utils.config_tree import type_name
+from mmfreq.zoo import backbone_names, model_settings
+
+__all__ = ['MEASUREMENTS', 'measure', 'smallest_backbones']
+
+NO_DATA = 'none; counts do not depend on what an image shows'
+RANDOM = 'random images, random weights'
+REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
+RIVALS = ('convnext-t', 'swin-t')
+
+
+def smallest_backbones() -> list[str]:
+    """The smallest backbone of each family that has a config, the reference before the others.
+
+    Returns:
+        list[str]: Names, see :func:`mmfreq.zoo.backbone_names`.
+
+    Raises:
+        ValueError: If the parameters of one were not measured.
+    """
+    names = {
+        (type_name(settings), str(settings['arch'])): name
+        for name, settings in backbone_names().items()
+        if 'arch' in settings
+    }
+    sources = Sources()
+    smallest: dict[str, tuple[int, str]] = {}
+    for path, config in sources.configs.items():
+        backbone = model_settings(config)['backbone']
+        variant = backbone.get('arch', backbone.get('depth'))
+        name = names.get((type_name(backbone), str(variant)))
+        if name is not None:
+            found = (int(measured_cost('backbones', name)['params']), name)
+            family = sources.families[path]
+            smallest[family] = min(smallest.get(family, found), found)
+    return sorted((name for _, name in smallest.values()), key=lambda name: name != REFERENCE)
+
+
+def _backbones() -> str:
+    names = ' '.join(backbone_names())
+    return f'tools/analysis_tools/get_flops.py --csv --backbone {names}'
+
+
+def _families() -> str:
+    names = ' '.join(smallest_backbones())
+    return f'tools/benchmark.py {names} --sizes 512 --modes training --report work_dirs/families'
+
+
+def _speed() -> str:
+    names = ' '.join([*smallest_backbones(), *RIVALS])
+    return (
+        f'tools/benchmark.py {names} --sizes 224 512 --modes inference training '
+        '--report work_dirs/speed'
+    )
+
+
+# What makes the command of each, and its data; the CSV file has the same name. Counts come first:
+# they say which backbones are the smallest.
+MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
+    backbones=(_backbones, NO_DATA),
+    configs=(lambda: 'tools/analysis_tools/get_flops.py --csv configs/*.py', NO_DATA),
+    published=(lambda: 'tools/analysis_tools/compare_flops.py --csv', NO_DATA),
+    speed=(_speed, RANDOM),
+    families=(_families, RANDOM),
+    resolution=(
+        lambda: (
+            'tools/benchmark.py --preset resolution --modes inference training '
+            '--report work_dirs/resolution'
+        ),
+        RANDOM,
+    ),
+)
+
+
+def measure(name: str) -> None:
+    """Run a measurement, keep its numbers and note how it was done.
+
+    Figures against resolution go to ``docs/images``.
+
+    Args:
+        name (str): One of :data:`MEASUREMENTS`.
+
+    Raises:
+        ValueError: If it needs another measurement that is not there.
+        CalledProcessError: If the command fails.
+    """
+    make_command, data = MEASUREMENTS[name]
+    command = make_command()
+    print(f'$ python {command}'[:200], file=sys.stderr)
+    written = Path('work_dirs', name, 'results.csv')  # of a benchmark
+    written.unlink(missing_ok=True)
+    shell = ['bash', '-c', f'{shlex.quote(sys.executable)} {command}']
+    text = subprocess.run(shell, stdout=subprocess.PIPE, text=True, check=True).stdout
+    machine = 'any'
+    if '--report' in command:
+        text = written.read_text()
+        if name == 'resolution':
+            for figure in written.parent.glob('*.png'):
+                shutil.copy(figure, 'docs/images')
+        machine = next(csv.DictReader(text.splitlines()))['machine']
+    (MEASURED / f'{name}.csv').write_text(text)
+    notes = {
+        **provenance(),
+        name: dict(
+            command=f'python {command}', data=data, machine=machine, date=date.today().isoformat()
+        ),
+    }
+    (MEASURED / 'provenance.yml').write_text(yaml.safe_dump(notes, width=100))

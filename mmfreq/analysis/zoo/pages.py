@@ -1,0 +1,194 @@
+"""Tables of the model zoo in README and docs.
+
+A table stands between the lines ``<!-- zoo: NAME -->`` and ``<!-- end of zoo -->`` of a page; what
+is around them is left as it is.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
+from mmfreq.analysis.zoo.sources import Sources, millions
+from mmfreq.facts import MEASURED, measured_cost, measured_rows
+from mmfreq.registry import MODELS
+from mmfreq.zoo import PEERS, backbone_names
+
+__all__ = ['PAGES', 'fill', 'pages']
+
+PAGES = tuple(
+    map(
+        Path,
+        ('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md', 'docs/scaling.md'),
+    )
+)
+
+
+def pages(sources: Sources) -> dict[Path, str]:
+    """All pages with tables.
+
+    Args:
+        sources (Sources): Where everything is from.
+
+    Returns:
+        dict[Path, str]: Content by path.
+
+    Raises:
+        ValueError: If a network or config was not measured.
+    """
+    return {page: fill(page.read_text(), sources) for page in PAGES}
+
+
+def fill(text: str, sources: Sources) -> str:
+    """Replace the tables of a page.
+
+    Args:
+        text (str): The page.
+        sources (Sources): Where everything is from.
+
+    Returns:
+        str: The page with tables as they are now.
+    """
+
+    def table(match: re.Match) -> str:
+        return f'<!-- zoo: {match[1]} -->\n{TABLES[match[1]](sources)}\n<!-- end of zoo -->'
+
+    return re.sub(r'<!-- zoo: (\w+) -->\n.*?<!-- end of zoo -->', table, text, flags=re.DOTALL)
+
+
+def backbone_table(sources: Sources) -> str:
+    """Backbones with their costs and published accuracies."""
+    lines = []
+    ours = {name: config for name, config in backbone_names().items() if name not in PEERS}
+    for name, config in sorted(ours.items(), key=lambda item: item[1]['type']):
+        cost = measured_cost('backbones', name)
+        settings = MODELS.get(config['type']).arch_settings[config['arch']]
+        built = sum(depth > 0 for depth in settings['depths'])  # AFFNet's last is a convolution
+        lines.append(
+            (
+                f'`{config["type"]}`',
+                f'`{config["arch"]}`',
+                _joined(settings['embed_dims'][:built]),
+                _joined(settings['depths'][:built]),
+                millions(cost['params']),
+                f'{int(cost["flops"]) / 1e9:.2f} G',
+                ', '.join(str(result['value']) for result in sources.results_of(name)),
+            )
+        )
+    header = (
+        *('type', 'arch or depth', 'width', 'blocks', 'parameters (measured)', 'FLOPs (measured)'),
+        'ImageNet top-1 (published)',
+    )
+    read = {result['source'] for result in sources.published.results if result['metric'] == 'top-1'}
+    return (
+        f'{_table(lines, header)}\n\n'
+        'Parameters and FLOPs (multiply-adds) of the backbone at 224x224, '
+        f'{sources.note("backbones")}.\n'
+        f'Top-1 published: {"; ".join(sorted(read))} (AFFNet at 256x256).'
+    )
+
+
+def results_table(sources: Sources) -> str:
+    """Published results of dense prediction."""
+    lines = [
+        (f'`{result["of"]}`', f'{result["value"]} {result["metric"]}', result['source'])
+        for result in sources.published.results
+        if result['metric'] != 'top-1'
+    ]
+    return _table(lines, ('config', 'published for the original', 'source'))
+
+
+def config_table(sources: Sources) -> str:
+    """All configs with their costs and published results."""
+    lines = []
+    for path in sources.configs:
+        cost = sources.cost_of(path)
+        published = ', '.join(
+            f'{result["value"]} {result["metric"]} ({result["source"]})'
+            for result in sources.results_of(path.stem)
+        )
+        lines.append(
+            (
+                f'[{path.stem}](../{path})',
+                cost['height x width'],
+                millions(cost['params']),
+                f'{int(cost["flops"]) / 1e9:.1f} G',
+                published,
+            )
+        )
+    header = (
+        *('config', 'image', 'parameters (measured)', 'FLOPs (measured)'),
+        'published for the original',
+    )
+    return (
+        f'{_table(lines, header)}\n\n'
+        f'Parameters and FLOPs (multiply-adds of one image): {sources.note("configs")}.\n'
+        'Converted and checked: none; no released checkpoint was within reach. Trained by us: none.'
+    )
+
+
+def published_table(sources: Sources) -> str:
+    """Our counts beside published ones."""
+    rows = measured_rows('published')
+    table = _table([list(row.values()) for row in rows], list(rows[0]))
+    return f'{table}\n\nOurs: {sources.note("published")}. Published: see the last column.'
+
+
+def benchmark_table(sources: Sources, name: str) -> str:
+    """Speed and memory, as measured in one of the benchmarks."""
+    rows = measured_rows(name)
+    lines = [
+        (
+            row['model'],
+            row['mode'],
+            f'{row["height"]} x {row["width"]}',
+            *(
+                (
+                    f'{float(row["img_per_s"]):.3g}',
+                    f'{float(row["spread"]):.0%}',
+                    f'{float(row["ms_p50"]):.0f}',
+                    f'{float(row["ms_p90"]):.0f}',
+                    f'{float(row["memory_mib"]):.0f}',
+                    f'{float(row["ratio"]):.2f}',
+                )
+                if row['status'] == 'ok'
+                else (row['status'], '', '', '', '', '')
+            ),
+        )
+        for row in rows
+    ]
+    header = (
+        *('backbone', 'mode', 'image', 'img/s', 'spread', 'p50 (ms)', 'p90 (ms)', 'memory (MiB)'),
+        f'speed / {rows[0]["reference"]}',
+    )
+    return f'{_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
+
+
+def scaling_table(sources: Sources) -> str:
+    """Steps on many devices, calculated from those measured on one."""
+    rows = rows_of(MEASURED / 'families.csv', (8, 64, 256, 1024), Cluster())
+    note = sources.note('families')
+    return f'{_table(rows, HEADER)}\n\nCalculated from single steps, fp32; {note}.'
+
+
+TABLES: dict[str, Callable[[Sources], str]] = dict(
+    backbones=backbone_table,
+    results=results_table,
+    configs=config_table,
+    published=published_table,
+    speed=partial(benchmark_table, name='speed'),
+    resolution=partial(benchmark_table, name='resolution'),
+    scaling=scaling_table,
+)
+
+
+def _joined(numbers: Iterable[int]) -> str:
+    return '-'.join(map(str, numbers))
+
+
+def _table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
+    return tabulate(rows, header, tablefmt='github', disable_numparse=True)

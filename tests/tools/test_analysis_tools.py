@@ -100,7 +100,7 @@ def test_networks_that_are_only_counted_in_part_are_refused():
         'detr/detr_r50_8xb2-150e_coco.py': 'encoder, decoder',
         'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py': 'roi_head.point_head',
         'deepsort/deepsort_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py': (
-            'no model with a backbone, but one with detector, reid'
+            'several: model.detector.backbone, model.reid.backbone'
         ),
         'ld/ld_r18-gflv1-r101_fpn_1x_coco.py': 'model (KnowledgeDistillation',
     }

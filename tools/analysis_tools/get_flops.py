@@ -6,19 +6,19 @@ An operator without a known cost ends the command with status 1 and its name.
 
 import argparse
 import contextlib
-import csv
-import json
 import sys
 from collections.abc import Iterator
-from typing import Any
 
-import torch
-from tabulate import tabulate
-from torch import nn
 from tqdm import tqdm
 
-from mmfreq.analysis.cost.flops import Cost, count_cost
 from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.analysis.cost.report import (
+    LAYOUTS,
+    Counted,
+    count_networks,
+    show_costs,
+    uncounted_operators,
+)
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.config_errors import merge_options
 from mmfreq.models.whole_network import WholeNetwork
@@ -62,11 +62,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--convention', choices=CONVENTIONS, default='paper', help='default: paper')
     formats = parser.add_mutually_exclusive_group()
-    for name, what in (
-        ('json', 'one object; params and flops are plain numbers'),
-        ('csv', 'comma-separated values'),
-        ('markdown', 'a Markdown table'),
-    ):
+    for name, what in LAYOUTS.items():
         formats.add_argument(
             f'--{name}', dest='format', action='store_const', const=name, help=f'print {what}'
         )
@@ -89,82 +85,17 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def networks(args: argparse.Namespace) -> Iterator[tuple[str, nn.Module, int, tuple[int, int]]]:
-    """Networks of the command line: name, network, channels of images and their usual size."""
+def networks(args: argparse.Namespace) -> Iterator[Counted]:
+    """Networks of the command line, built when it is their turn."""
     for backbone in tqdm(args.backbone, disable=len(args.backbone) < 2, unit='backbone'):
         name = f'{backbone} {args.arch}' if args.arch else backbone
-        yield name, build_backbone(backbone_config(backbone, args.arch)), 3, (224, 224)
+        network = build_backbone(backbone_config(backbone, args.arch))
+        yield Counted(name, network, 3, (224, 224))
     for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
         config = read_model_config(path)
         merge_options(config, args.cfg_options)
         network = WholeNetwork(build_model(config))
-        yield path, network, image_channels(config), default_shape(config)
-
-
-def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Count everything that the command line names.
-
-    Raises:
-        ValueError: If a network is unknown or cannot take images of the size.
-    """
-    results = []
-    for name, network, channels, usual in networks(args):
-        for shape in args.shape or [usual]:
-            height, width = shape[0], shape[-1]
-            try:
-                images = torch.zeros(1, channels, height, width)
-                cost = count_cost(network, images, CONVENTIONS[args.convention])
-            except Exception as error:  # whatever a network of any library does
-                raise ValueError(
-                    f'{name} cannot take images of {height} x {width} pixels: '
-                    f'{type(error).__name__}: {error}'
-                ) from error
-            results.append(as_record(name, (height, width), args.convention, cost))
-    return results
-
-
-def as_record(name: str, shape: tuple[int, int], convention: str, cost: Cost) -> dict[str, Any]:
-    """A result as plain values."""
-    return dict(
-        model=name,
-        shape=list(shape),
-        params=cost.params,
-        flops=cost.flops,
-        convention=convention,
-        unit=CONVENTIONS[convention].unit,
-        parts={part: vars(value) for part, value in cost.parts.items()},
-        operators=cost.operators,
-        uncounted=cost.uncounted,
-    )
-
-
-def show(results: list[dict[str, Any]], layout: str | None) -> None:
-    """Print results as text, JSON, CSV or Markdown."""
-    if layout == 'json':
-        print(json.dumps(results[0] if len(results) == 1 else dict(results=results), indent=2))
-        return
-    rows = []
-    for result in results:
-        size = ' x '.join(map(str, result['shape']))
-        rows.append((result['model'], size, 'all', result['params'], result['flops']))
-        rows += [
-            ('', '', name, part['params'], part['flops'])
-            if layout is None
-            else (result['model'], size, name, part['params'], part['flops'])
-            for name, part in result['parts'].items()
-        ]
-    header = ('model', 'height x width', 'part', 'params', 'flops')
-    if layout == 'csv':
-        writer = csv.writer(sys.stdout, lineterminator='\n')
-        writer.writerow((*header, 'convention'))
-        writer.writerows((*row, results[0]['convention']) for row in rows)
-        return
-    rows = [(*row[:3], f'{row[3] / 1e6:.2f} M', f'{row[4] / 1e9:.3f} G') for row in rows]
-    style = 'github' if layout == 'markdown' else 'simple'
-    print(tabulate(rows, header, tablefmt=style, disable_numparse=True))
-    convention = CONVENTIONS[results[0]['convention']]
-    print(f'\nFlops of one image in {convention.unit}, {convention.description};')
-    print('norms, activations, softmax and additions are not counted.')
+        yield Counted(path, network, image_channels(config), default_shape(config))
 
 
 def main() -> None:
@@ -172,15 +103,11 @@ def main() -> None:
     args = parse_args()
     # Libraries print when they are imported.
     with errors_as_messages(), contextlib.redirect_stdout(sys.stderr):
-        results = measure(args)
-    show(results, args.format)
-    uncounted = {
-        f'{name} in {result["model"]} ({count} times)'
-        for result in results
-        for name, count in result['uncounted'].items()
-    }
+        records = count_networks(networks(args), args.shape or [], args.convention)
+    print(show_costs(records, args.format))
+    uncounted = uncounted_operators(records)
     if uncounted:
-        print('not counted: ' + ', '.join(sorted(uncounted)), file=sys.stderr)
+        print('not counted: ' + ', '.join(uncounted), file=sys.stderr)
         if not args.allow_uncounted:
             sys.exit('error: the result is incomplete; see --allow-uncounted')
 

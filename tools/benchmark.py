@@ -6,24 +6,20 @@ command is given again.
 """
 
 import argparse
-import itertools
 import shlex
 import sys
-import time
-from datetime import date
 from pathlib import Path
 
 import torch
 from tabulate import tabulate
-from tqdm import tqdm
 
-from mmfreq.analysis.speed.benchmark import DONE, Case, measure_group
+from mmfreq.analysis.speed.benchmark import DONE, Case
+from mmfreq.analysis.speed.plan import PRESETS, Choice, measure_missing, plan
 from mmfreq.analysis.speed.report import write_report
 from mmfreq.analysis.speed.results import ResultFile, describe_machine, regressions
-from mmfreq.analysis.speed.workloads import MODES, VARIANTS, load_source
+from mmfreq.analysis.speed.workloads import MODES, VARIANTS
 from mmfreq.engine.command_line import errors_as_messages, make_parser
-from mmfreq.utils.config_files import read_model_config
-from mmfreq.zoo import PEERS, backbone_config
+from mmfreq.zoo import PEERS
 
 EXAMPLE = f"""\
   python tools/benchmark.py gfnet-h-ti dfformer-s18 affnet-et convnext-t swin-t \\
@@ -39,16 +35,6 @@ The preset resolution is for throughput and peak memory against resolution, the 
 the DFFormer paper: DFFormer, CDFFormer, GFFormer, a convolutional and an attention network, from
 256 pixels to 2048 on a GPU and 1024 on a CPU."""
 
-PLAIN = 'benchmarks/plain.py'
-ORIGINALS = ('gfnet-h-s', 'dfformer-s18', 'affnet-base')
-RIVALS = ('convnext-t', 'swin-t')
-SIDES = (224, 384, 512, 768, 1024, 1536)
-AWKWARD = ((800, 1344), (796, 1332))  # maps of 200 x 336 and 199 x 333 at stride 4
-
-PRESET_MODELS = ('dfformer-s18', 'cdfformer-s18', 'gfformer-s18', 'convnext-t', 'swin-t')
-PRESET_SIZES = (256, 384, 512, 768, 1024, 1536, 2048)
-LARGEST_ON_CPU = 1024
-
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -62,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--preset',
-        choices=['resolution', 'originals'],
+        choices=PRESETS,
         help='models and sizes of a known comparison, see below; what is given beside it wins',
     )
     parser.add_argument('--modes', nargs='+', choices=MODES, default=['inference'])
@@ -100,131 +86,28 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def plan(args: argparse.Namespace) -> list[list[Case]]:
-    """Groups of networks in the same setting, after checking all that the command line names.
-
-    Raises:
-        FileNotFoundError: If there is no such config.
-        ValueError: If something is unknown or not there; the message names it.
-    """
-    models, sizes = args.models, args.sizes or ['224']
-    devices = args.devices or ['cuda:0' if torch.cuda.is_available() else 'cpu']
-    if args.preset == 'resolution':
-        models = models or list(PRESET_MODELS)
-        on_cpu = any(device == 'cpu' for device in devices)
-        known = [n for n in PRESET_SIZES if not on_cpu or n <= LARGEST_ON_CPU]
-        sizes = args.sizes or [str(size) for size in known]
-    if args.preset == 'originals':
-        return plan_originals(devices[0], args.threads)
-    if not models:
-        raise ValueError('name at least one model, for example gfnet-h-ti')
-    for model in models:
-        if '.py:' in model:
-            load_source(model.partition(':')[0])
-        elif Path(model).suffix == '.py':
-            read_model_config(model)
-        else:
-            backbone_config(model)
-    for variant in args.variants:
-        unknown = set(variant.split('+')) - set(VARIANTS)
-        if unknown:
-            raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
-    for device in devices:
-        check_device(device)
-    if min(args.batch_sizes) < 1 or args.turns < 1 or args.threads < 1:
-        raise ValueError('--batch-sizes, --turns and --threads take positive numbers')
-    shapes = [as_shape(size) for size in sizes]
-    settings = itertools.product(devices, args.modes, args.variants, shapes, args.batch_sizes)
-    return [
-        [Case(model, mode, variant, device, *shape, batch_size, args.threads) for model in models]
-        for device, mode, variant, shape, batch_size in settings
-    ]
-
-
-def plan_originals(device: str, threads: int) -> list[list[Case]]:
-    """Groups of networks for the preset ``originals``."""
-
-    def case(
-        model: str,
-        mode: str,
-        variant: str = 'eager',
-        shape: tuple[int, int] = (512, 512),
-        batch_size: int = 1,
-    ) -> Case:
-        return Case(model, mode, variant, device, *shape, batch_size, threads)
-
-    pairs = [(f'{PLAIN}:{name}', name) for name in ORIGINALS]
-    groups = [[case(name, 'inference') for name in (*itertools.chain(*pairs), *RIVALS)]]
-    # Not all at once: training needs memory for each of them.
-    groups += [[case(name, 'training') for name in pair] for pair in pairs]
-    groups += [[case(name, 'training') for name in (ORIGINALS[0], ORIGINALS[1], *RIVALS)]]
-    if torch.device(device).type == 'cuda':
-        groups += [[case(n, 'training', 'amp', batch_size=16) for n in pair] for pair in pairs]
-    for name in ORIGINALS[:2]:
-        groups += [[case(name, 'inference'), case(name, 'inference', 'amp')]]
-        groups += [[case(name, 'inference', shape=(side, side))] for side in SIDES]
-        groups += [[case(name, 'inference', shape=shape) for shape in AWKWARD]]
-    return groups
-
-
-def as_shape(text: str) -> tuple[int, int]:
-    """Height and width from ``224`` or ``800x1344``."""
-    parts = text.split('x')
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f'--sizes takes sizes such as 224 or 800x1344, got {text!r}')
-    return int(parts[0]), int(parts[-1])
-
-
-def check_device(name: str) -> None:
-    """Raise a ``ValueError`` if there is no such device."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f'there is no device {name!r}; use cpu, cuda:0, ...') from error
-    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ValueError(f'--devices {name}: torch sees {found} GPUs here; use --devices cpu')
-
-
-def run(args: argparse.Namespace, groups: list[list[Case]], results: ResultFile) -> None:
-    """Measure what is missing, until the budget is used up."""
-    common = dict(torch=torch.__version__, date=date.today().isoformat())
-    end = float('inf') if args.budget is None else time.monotonic() + 60 * args.budget
-    missing = {case for group in groups for case in group if not results.is_done(case)}
-    with tqdm(total=len(missing), unit='case') as progress:
-        for group in groups:
-            # What an earlier group has measured stays as it is, with its reference.
-            todo = [case for case in group if not results.is_done(case)]
-            if not todo or time.monotonic() >= end:
-                continue
-            case = todo[0]
-            setting = f'{case.mode} {case.variant} {case.height}x{case.width} x{case.batch_size}'
-            # The reference runs again if others are compared with it.
-            cases = [group[0], *(case for case in todo if case != group[0])]
-            measured = measure_group(
-                cases,
-                args.turns,
-                args.warmup,
-                lambda word, setting=setting: progress.set_postfix_str(f'{setting}, {word}'),
-            )
-            common['machine'] = describe_machine(case.device)
-            results.add(
-                {**row, **common}
-                for row in measured
-                if Case(*(row[name] for name in Case._fields)) in todo
-            )
-            progress.update(len(todo))
-
-
 def main() -> None:
     """Run the command."""
     args = parse_args()
     out = args.out or str(Path(args.report or 'work_dirs') / 'results.csv')
     with errors_as_messages():
-        groups = plan(args)
+        if args.turns < 1:
+            raise ValueError('--batch-sizes, --turns and --threads take positive numbers')
+        groups = plan(
+            Choice(
+                args.models,
+                args.modes,
+                args.variants,
+                args.devices or [],
+                args.sizes or [],
+                args.batch_sizes,
+                args.threads,
+                args.preset,
+            )
+        )
         results = ResultFile(out, {describe_machine(group[0].device) for group in groups})
     try:
-        run(args, groups, results)
+        measure_missing(groups, results, args.turns, args.warmup, args.budget)
     except KeyboardInterrupt:
         sys.exit(f'\ninterrupted; {out} has what was measured, the same command goes on from there')
     cases = {tuple(map(str, case)) for group in groups for case in group}

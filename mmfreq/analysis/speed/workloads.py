@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmfreq.analysis.config_facts import classes_of
 from mmfreq.analysis.cost.flops import count_params
 from mmfreq.utils.config_files import read_model_config
 from mmfreq.zoo import (
@@ -108,35 +109,38 @@ class Workload:
         return torch.autocast(self.device.type, dtype)
 
 
-def data_samples(scope: str, batch_size: int, shape: tuple[int, int]) -> list[Any]:
+def data_samples(
+    scope: str, batch_size: int, shape: tuple[int, int], num_classes: int = 80
+) -> list[Any]:
     """Annotations of made-up images.
 
     Args:
         scope (str): ``'mmseg'``, ``'mmdet'`` or ``'mmpretrain'``.
         batch_size (int): Number of images.
         shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
+        num_classes (int): Number of classes. Defaults to 80.
 
     Returns:
-        list: One data sample per image: a label per pixel, boxes and masks of 80 classes, or a
-        class.
+        list: One data sample per image: a label per pixel, boxes and masks, or a class.
     """
     sizes = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, batch_input_shape=shape)
     if scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
         shapes = [[3, *shape]] * batch_size
-        made_up = demo_mm_inputs(batch_size, shapes, num_classes=80, with_mask=True)
+        made_up = demo_mm_inputs(batch_size, shapes, num_classes=num_classes, with_mask=True)
         for sample in made_up['data_samples']:
             sample.set_metainfo(sizes)
         return made_up['data_samples']
     if scope == 'mmpretrain':
         from mmpretrain.structures import DataSample
 
-        return [DataSample(metainfo=sizes).set_gt_label(i) for i in range(batch_size)]
+        return [DataSample(metainfo=sizes).set_gt_label(i % num_classes) for i in range(batch_size)]
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
-    labels = [PixelData(data=torch.randint(0, 150, (1, *shape))) for _ in range(batch_size)]
+    maps = torch.randint(0, num_classes, (batch_size, 1, *shape))
+    labels = [PixelData(data=label) for label in maps]
     return [SegDataSample(gt_sem_seg=label, metainfo=sizes) for label in labels]
 
 
@@ -175,4 +179,5 @@ def _build(
     config = read_model_config(model)
     set_image_size(model_settings(config)['backbone'], shape)
     network = build_model(config)
-    return network, image_channels(config), data_samples(config.default_scope, batch_size, shape)
+    samples = data_samples(config.default_scope, batch_size, shape, classes_of(config))
+    return network, image_channels(config), samples

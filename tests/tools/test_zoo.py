@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import modelindex
@@ -11,18 +12,19 @@ import yaml
 from mmengine.config import Config
 from process import python
 
+from mmfreq import facts
+from mmfreq.analysis.config_facts import decoder_of
 from mmfreq.analysis.cost.flops import count_cost
 from mmfreq.analysis.cost.operator_costs import CONVENTIONS
+from mmfreq.analysis.zoo.measurements import smallest_backbones
+from mmfreq.analysis.zoo.metafiles import metafile, metafiles
+from mmfreq.analysis.zoo.pages import fill
+from mmfreq.analysis.zoo.sources import Sources
+from mmfreq.facts import MEASURED, measured_cost, measured_costs, provenance
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.zoo import backbone_names, build_backbone, build_model
 
-MEASURED = Path('mmfreq/measured')
 CONFIGS = sorted(Path('configs').glob('*.py'))
-
-
-def totals(name):
-    with (MEASURED / f'{name}.csv').open() as file:
-        return {row['model']: row for row in csv.DictReader(file) if row['part'] == 'all'}
 
 
 def recount(network, row):
@@ -31,34 +33,36 @@ def recount(network, row):
     return str(cost.params), str(cost.flops)
 
 
-# All are recounted by tools/zoo/measure.py backbones.
-LARGE = r'.*-(b|h-b|m36|b36|base|101|152)|(swin|convnext)-s'
-SMALL = [name for name in backbone_names() if not re.fullmatch(LARGE, name)]
+# Large ones are recounted by tools/zoo/measure.py backbones.
+LARGE = 7e9
+COSTS = measured_costs('backbones')
+SMALL = [
+    name for name in backbone_names() if name not in COSTS or int(COSTS[name]['flops']) < LARGE
+]
 
 
 @pytest.mark.parametrize('name', SMALL)
 def test_costs_of_backbones(name):
-    row = totals('backbones')[name]
+    row = measured_cost('backbones', name)
     network = build_backbone(backbone_names()[name])
     assert recount(network, row) == (row['params'], row['flops'])
 
 
-# One of each decoder; all are recounted by tools/zoo/measure.py configs.
-@pytest.mark.parametrize(
-    'stem',
-    [
-        'upernet_affnet_et_ade20k',
-        'fpn_dsm_s_ade20k',
-        'deeplabv3_affnet_t_ade20k',
-        'retinanet_affnet_et_coco',
-        'mask_rcnn_affnet_et_coco',
-        'ssdlite_affnet_et_coco',
-        'fpn_fdconv_r50_ade20k',
-    ],
-)
-def test_costs_of_configs(stem):
-    row = totals('configs')[f'configs/{stem}.py']
-    network = WholeNetwork(build_model(Config.fromfile(f'configs/{stem}.py')))
+def cheapest_configs():
+    """One config of each family and of each decoder; measure.py configs recounts all."""
+    sources = Sources()
+    cheapest = {}
+    for path, config in sources.configs.items():
+        cost = int(measured_costs('configs').get(str(path), {}).get('flops', 0))
+        for kind in (('family', sources.families[path]), ('decoder', decoder_of(config))):
+            cheapest[kind] = min(cheapest.get(kind, (cost, path)), (cost, path))
+    return sorted({path for _, path in cheapest.values()})
+
+
+@pytest.mark.parametrize('path', cheapest_configs(), ids=lambda path: path.stem)
+def test_costs_of_configs(path):
+    row = measured_cost('configs', str(path))
+    network = WholeNetwork(build_model(Config.fromfile(path)))
     assert recount(network, row) == (row['params'], row['flops'])
 
 
@@ -83,9 +87,77 @@ def test_metafiles():
 
 
 def test_every_measurement_says_how_it_was_made():
-    notes = yaml.safe_load((MEASURED / 'provenance.yml').read_text())
+    notes = provenance()
     assert set(notes) == {path.stem for path in MEASURED.glob('*.csv')}
     for note in notes.values():
         assert note['command'].startswith('python tools/')
         assert re.fullmatch(r'\d{4}-\d\d-\d\d', note['date'])
         assert note['machine'] and note['data']
+
+
+def test_speed_is_measured_of_the_smallest_of_each_family():
+    names = smallest_backbones()
+    assert names[0] == 'gfnet-h-ti'  # ratios are to it
+    assert {'dfformer-s18', 'cdfformer-s18', 'affnet-et', 'dsm-s', 'fdresnet-50'} <= set(names)
+    assert len(names) == len(set(Sources().families.values()))
+
+
+# ---- a new config, of another data set than all others
+
+
+@pytest.fixture
+def cityscapes(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f"_base_ = '{Path('configs/upernet_gfnet_h_ti_ade20k.py').resolve()}'\n"
+        "data = dict(type='CityscapesDataset')\n"
+        'train_dataloader = dict(dataset=data)\n'
+        'test_dataloader = dict(dataset=data)\n'
+    )
+    return path
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """A copy of the measurements, to add to."""
+    shutil.copytree(MEASURED, tmp_path / 'measured')
+    monkeypatch.setattr(facts, 'MEASURED', tmp_path / 'measured')
+    return tmp_path / 'measured'
+
+
+def test_a_config_of_another_data_set_is_in_the_zoo(cityscapes, measured):
+    with (measured / 'configs.csv').open('a') as file:
+        csv.writer(file).writerow((cityscapes, '512 x 1024', 'all', 7_000_000, 8_000_000, 'paper'))
+    sources = Sources([cityscapes])
+    (entry,) = metafile(sources, 'gfnet')['Models']
+    assert entry['Name'] == 'mine'
+    assert entry['Metadata']['Training Data'] == 'Cityscapes'
+    assert entry['Metadata']['Architecture'] == ['GFNet', 'UperNet']
+    assert entry['Metadata']['Parameters'] == 7_000_000
+    assert entry['Results'] == [
+        {'Task': 'Semantic Segmentation', 'Dataset': 'Cityscapes', 'Metrics': {}}
+    ]
+    page = fill('<!-- zoo: configs -->\n<!-- end of zoo -->', sources)
+    assert f'[mine](../{cityscapes})' in page and '512 x 1024' in page
+
+
+def test_what_is_not_measured_is_said(cityscapes, measured):
+    command = 'run python tools/zoo/measure.py backbones configs'
+    sources = Sources([cityscapes])
+    for make in (
+        metafiles,
+        lambda sources: fill('<!-- zoo: configs -->\n<!-- end of zoo -->', sources),
+    ):
+        with pytest.raises(ValueError, match=rf'mine\.py is not in .*configs\.csv; {command}'):
+            make(sources)
+    header = (measured / 'backbones.csv').read_text().splitlines()[0]
+    (measured / 'backbones.csv').write_text(f'{header}\n')
+    with pytest.raises(ValueError, match=rf'affnet-et is not in .*backbones\.csv; {command}'):
+        fill('<!-- zoo: backbones -->\n<!-- end of zoo -->', sources)
+
+
+def test_a_family_without_facts_is_named(cityscapes):
+    text = cityscapes.read_text()
+    cityscapes.write_text(f"{text}model = dict(backbone=dict(type='mmpretrain.VAN'))\n")
+    with pytest.raises(ValueError, match=r'no mmfreq/published/van\.yml; write it as docs'):
+        metafiles(Sources([cityscapes]))

@@ -1,10 +1,10 @@
 # Every target sets up what it needs: .venv with pinned versions, see tools/setup/install.sh.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-all lint clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 setup:  ## Create .venv and install everything into it, once
 	@bash tools/setup/install.sh
@@ -12,8 +12,14 @@ setup:  ## Create .venv and install everything into it, once
 demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evaluate, draw predictions
 	@$(BIN)/python tools/demo.py
 
-test: setup  ## Run the tests, in two processes with one thread each
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Two processes with one thread each; the longest files come first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: setup  ## Run the quick tests: every family, tool and config once
+	@$(PYTEST) -m 'not thorough and not slow'
+
+test-all: setup  ## Run all tests
+	@$(PYTEST)
 
 lint: setup  ## Check style, docstrings and types
 	@$(BIN)/ruff check .

@@ -175,8 +175,18 @@ def scaling_table(sources: Sources) -> str:
     return f'{_table(rows, HEADER)}\n\nCalculated from single steps, fp32; {note}.'
 
 
+def checkpoint_table(_: Sources) -> str:
+    """Files of others that each backbone reads as they are."""
+    types = sorted(
+        {config['type'] for name, config in backbone_names().items() if name not in PEERS}
+    )
+    lines = [(f'`{kind}`', MODELS.get(kind).checkpoints) for kind in types]
+    return _table(lines, ('type', 'reads besides checkpoints of this library'))
+
+
 TABLES: dict[str, Callable[[Sources], str]] = dict(
     backbones=backbone_table,
+    checkpoints=checkpoint_table,
     results=results_table,
     configs=config_table,
     published=published_table,

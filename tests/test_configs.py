@@ -69,7 +69,30 @@ def overridden(path, name):
     return name in assignments(path)
 
 
-@pytest.fixture(scope='module', params=CONFIGS, ids=lambda path: path.stem)
+def of_the_quick_tests():
+    """Configs, the small ones first, that have a base which none before them has: a decoder, a
+    family, or something new. Variants of a family differ in size only.
+    """
+    sizes = {name: int(row['params']) for name, row in measured_costs('configs').items()}
+    quick, seen = set(), set()
+    for path in sorted(CONFIGS, key=lambda path: sizes.get(str(path), 0)):
+        bases = ast.literal_eval(assignments(path).get('_base_', ast.Constant(())))
+        bases = [bases] if isinstance(bases, str) else bases
+        kinds = {Path(name).stem.split('_')[0] if '/models/' in name else name for name in bases}
+        if not kinds <= seen or str(path) not in sizes:
+            quick.add(path)
+            seen |= kinds
+    return quick
+
+
+QUICK = of_the_quick_tests()
+BUILT = [
+    pytest.param(path, id=path.stem, marks=[] if path in QUICK else pytest.mark.thorough)
+    for path in CONFIGS
+]
+
+
+@pytest.fixture(scope='module', params=BUILT)
 def path(request):
     return request.param
 
@@ -80,6 +103,12 @@ def cfg(path):
     init_default_scope(cfg.default_scope)
     yield cfg
     DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def any_path(request):
+    """All configs, for what is asked of them without building the network."""
+    return request.param
 
 
 @pytest.fixture(scope='module')
@@ -171,8 +200,9 @@ def test_channels_are_those_of_the_network(cfg, model):
     assert list(model.backbone.out_channels) == [cfg.embed_dims[i] for i in stages]
 
 
-def test_recipe_fits_together(cfg):
+def test_recipe_fits_together(any_path):
     """Batch, schedule and data are said in several places."""
+    cfg = Config.fromfile(any_path)
     if 'auto_scale_lr' in cfg:
         assert cfg.auto_scale_lr.enable is False
         assert cfg.auto_scale_lr.base_batch_size % cfg.train_dataloader.batch_size == 0
@@ -184,8 +214,9 @@ def test_recipe_fits_together(cfg):
     assert ROOTS.get(data_set_of(cfg), root) == root
 
 
-def test_recipe_is_that_of_the_base(path, cfg):
+def test_recipe_is_that_of_the_base(any_path):
     """What a config does not set itself is as its authors have it."""
+    path, cfg = any_path, Config.fromfile(any_path)
     inherited = [file.stem for file in ancestors(path) if file.stem in RECIPES]
     if not inherited:
         pytest.skip('has a recipe of its own')

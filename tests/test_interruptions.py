@@ -56,6 +56,7 @@ def test_during_the_imports(start):
     assert process.wait(30) == preemption.REQUEUE
 
 
+@pytest.mark.thorough
 def test_within_one_step_and_again_while_saving(start, tmp_path):
     process, log = start('[  3/500]')
     process.send_signal(signal.SIGTERM)
@@ -95,6 +96,7 @@ def last_lines(log, tmp_path):
     return [path.read_text().strip().splitlines()[-1] for path in (log, own)]
 
 
+@pytest.mark.thorough
 def test_a_data_file_that_vanishes(start, tmp_path):
     process, log = start('[  1/500]', 'default_hooks.checkpoint.interval=1')
     (tmp_path / 'data/images/training/000003.jpg').unlink()
@@ -105,6 +107,7 @@ def test_a_data_file_that_vanishes(start, tmp_path):
     assert read_checkpoint(newest)['meta']['iter'] >= 1
 
 
+@pytest.mark.thorough
 def test_a_killed_worker(start, tmp_path):
     process, log = start('[  1/500]', 'train_dataloader.num_workers=1')
     children = ['ps', '--ppid', str(process.pid), '-o', 'pid=']
@@ -117,6 +120,7 @@ def test_a_killed_worker(start, tmp_path):
         )
 
 
+@pytest.mark.thorough
 def test_a_work_dir_that_cannot_be_written(start, tmp_path):
     (tmp_path / 'run').write_text('not a folder')
     process, log = start(0.0)

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from process import python
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize('processes', [2, 4])
 def test_several_processes_do_what_one_does(processes, unused_port):

@@ -1,7 +1,10 @@
 import re
 from pathlib import Path
 
+import pytest
 from process import python
+
+pytestmark = pytest.mark.thorough
 
 
 def test_ten_faults(shared, tmp_path):

@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import pytest
 from process import python
+
+pytestmark = pytest.mark.thorough
 
 
 def test_thousand_damaged_files(mini_data, tmp_path):

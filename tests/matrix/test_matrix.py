@@ -15,6 +15,8 @@ from configs import ALL, CONFIGS, is_classifier, is_segmentor
 from mmfreq.registry import MODELS
 from mmfreq.utils.config_tree import find_backbones
 
+pytestmark = pytest.mark.thorough
+
 
 class Case:
     """A config, its data, and runs with it that several tests look at."""

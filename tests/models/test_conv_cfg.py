@@ -150,6 +150,7 @@ def maps(network, images):
     return outputs if isinstance(outputs, tuple | list) else (outputs,)
 
 
+@pytest.mark.thorough
 def test_any_backbone(name, tmp_path, monkeypatch):
     if name == 'mmpretrain.SparseResNet':  # its pre-training sets which patches are seen
         monkeypatch.setattr(SparseHelper, '_cur_active', torch.rand(2, 1, 4, 4) > 0.5)

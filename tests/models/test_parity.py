@@ -145,6 +145,7 @@ def test_parameter_count(case):
     assert sum(p.numel() for p in model.parameters()) == case.meta['params_no_head']
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=['fp32', 'fp64'])
 def test_gradient_norms(case, dtype):
     if 'grad_names' not in case.data.files:

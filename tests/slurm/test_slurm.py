@@ -58,6 +58,7 @@ def metric(log):
     return re.findall(r'mIoU: (\d+\.\d+)', log)[-1]
 
 
+@pytest.mark.thorough
 def test_training_over_two_nodes(trained):
     work_dir, log = trained
     assert (work_dir / f'iter_{STEPS}.pth').is_file()
@@ -67,6 +68,7 @@ def test_training_over_two_nodes(trained):
     assert f'Slurm job {job}' in own and metric(own) == metric(log)
 
 
+@pytest.mark.thorough
 def test_evaluation_over_two_nodes_and_one(trained, data):
     work_dir, log = trained
     checkpoint = work_dir / f'iter_{STEPS}.pth'
@@ -77,6 +79,7 @@ def test_evaluation_over_two_nodes_and_one(trained, data):
     assert metric(two) == metric(one) == metric(log)
 
 
+@pytest.mark.thorough
 def test_preempted_job_goes_on_as_if_nothing_had_been(trained, data, tmp_path):
     submitted = train(data, tmp_path, REQUEUE='1')
     job = re.search(r'Submitted batch job (\d+)', submitted).group(1)

@@ -8,6 +8,8 @@ from resumption import compare, config_of, train
 from mmfreq import preemption
 from mmfreq.engine.resume import resume
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def listening():

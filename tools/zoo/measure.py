@@ -10,7 +10,7 @@ from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = """\
   python tools/zoo/measure.py backbones configs    (after a change of a network or a config)
-  python tools/zoo/measure.py                      (all, well over half an hour on two cores)"""
+  python tools/zoo/measure.py                      (all, which takes long)"""
 
 
 def main() -> None:

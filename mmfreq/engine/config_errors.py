@@ -197,9 +197,12 @@ def _parameters(frame: FrameType, node: dict) -> list[str]:
     names: list[str] = []
     for kind in inspect.getmro(called) if inspect.isclass(called) else [called]:
         try:
-            names += list(inspect.signature(kind).parameters)
+            parameters = inspect.signature(kind).parameters
         except (TypeError, ValueError):  # built-in types
             continue
+        names += parameters
+        if not any(item.kind is item.VAR_KEYWORD for item in parameters.values()):
+            break  # nothing is handed on to the bases
     return [
         name for name in dict.fromkeys(names) if name not in ('self', 'args', 'kwargs', 'runner')
     ]

@@ -96,10 +96,10 @@ def test_a_checkpoint_for_another_size(mode, trained, photo, tmp_path):
 def test_checkpoints_of_other_networks_are_refused(trained, photo):
     _, config, checkpoint = trained
     command = (EXPORT, config, checkpoint, '--shape', 64, 64, '--images', photo)
-    affnet = ('type=mmfreq.AFFNet', 'arch=et')
+    other = ('type=mmfreq.DFFormer', 'arch=s18')
     for options, name in (
         (('model.decode_head.num_classes=7',), 'of another shape decode_head.conv_seg.weight'),
-        ([f'model.backbone.{option}' for option in affnet], 'missing backbone.patch_embed'),
+        ([f'model.backbone.{option}' for option in other], 'missing backbone.patch_embed'),
     ):
         message = refusal(*command, '--cfg-options', *options)
         assert f'checkpoint {checkpoint} does not fit {config}: ' in message

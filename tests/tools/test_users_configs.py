@@ -12,7 +12,8 @@ def train(mini_data, tmp_path):
     def run(config, *options, root='ADEChallengeData2016', check=False):
         return python(
             *('tools/train.py', config, '--data-root', mini_data / root),
-            *('--work-dir', tmp_path / 'run', '--pretrained', 'none', '--cfg-options', *options),
+            *('--work-dir', tmp_path / 'run', '--pretrained', 'none'),
+            *(('--cfg-options', *options) if options else ()),
             check=check,
         )
 

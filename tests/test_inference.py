@@ -86,6 +86,7 @@ def test_segmentors(name, image, tmp_path):
 
 
 @pytest.mark.parametrize('name', DETECTORS)
+@pytest.mark.thorough
 def test_detectors(name, image, tmp_path):
     from mmdet.apis import DetInferencer, inference_detector, init_detector
 

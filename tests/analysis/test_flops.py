@@ -182,6 +182,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize('row', ROWS)
+@pytest.mark.thorough
 def test_published(row):
     """Within 3 % of what was published, or of a number that would be printed like it.
 

@@ -47,6 +47,7 @@ def tiny(request):
     return request.param
 
 
+@pytest.mark.thorough
 def test_every_arch_takes_any_size(model):
     model.eval()
     for size in SIZES:
@@ -61,6 +62,7 @@ def test_every_arch_takes_any_size(model):
             assert out.isfinite().all() and out.is_contiguous()
 
 
+@pytest.mark.thorough
 def test_every_arch_has_finite_gradients(model):
     model.train()
     loss_of(model, torch.randn(2, 3, 64, 72)).backward()
@@ -80,6 +82,7 @@ def test_every_arch_under_bf16_autocast(model):
         assert (out.float() - reference).norm() < 0.05 * reference.norm()
 
 
+@pytest.mark.thorough
 def test_every_arch_is_deterministic_and_survives_a_round_trip(network, model):
     model.eval()
     x = torch.randn(1, 3, 40, 56)
@@ -93,6 +96,7 @@ def test_every_arch_is_deterministic_and_survives_a_round_trip(network, model):
                 torch.testing.assert_close(out, reference, rtol=0, atol=0)
 
 
+@pytest.mark.thorough
 def test_every_arch_freezes_and_checkpoints(network):
     x = torch.randn(2, 3, 32, 40, dtype=torch.float64)
     results = []

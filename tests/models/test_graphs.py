@@ -51,6 +51,7 @@ def test_compiles_without_a_graph_break(network):
     assert compiler.count == 1
 
 
+@pytest.mark.thorough
 def test_compiled_training_has_the_same_gradients(name):
     torch._dynamo.reset()
     network = make(name).train()
@@ -65,6 +66,7 @@ def test_compiled_training_has_the_same_gradients(name):
         torch.testing.assert_close(ours, reference, rtol=1e-3, atol=2e-3 * scale)
 
 
+@pytest.mark.thorough
 def test_code_generated_by_inductor():
     torch._dynamo.reset()
     network = TINY['GFNet-flat']().eval()
@@ -73,6 +75,7 @@ def test_code_generated_by_inductor():
         agree(torch.compile(network, fullgraph=True)(images), network(images))
 
 
+@pytest.mark.thorough
 def test_torch_export(network, name):
     images = torch.randn(SHAPE)
     # FDConv convolves a batch as groups of one image, whose number is part of the graph.

@@ -48,6 +48,7 @@ def test_out_of_memory_is_a_result(tmp_path):
     assert 'out of memory' in done.stdout
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_goes_on(tmp_path):
     out = tmp_path / 'r.csv'
     command = (BENCHMARK, 'affnet-et', '--devices', 'cpu', '--warmup', 1, '--out', out)

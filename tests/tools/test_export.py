@@ -80,6 +80,7 @@ def trained(tmp_path):
 
 
 @pytest.mark.parametrize('mode', ['interpolate', 'kernel'])
+@pytest.mark.thorough
 def test_a_checkpoint_for_another_size(mode, trained, photo, tmp_path):
     model, config, checkpoint = trained
     model.backbone.set_resize_mode(mode)
@@ -138,6 +139,7 @@ def test_a_detector_to_raw_outputs(photo, tmp_path):
 
 
 @pytest.mark.parametrize('name', TINY)
+@pytest.mark.thorough
 def test_every_family(name, tmp_path):
     # Matrices as large as the weights of a layer make later stages of an FDResNet slow.
     stages = (0,) if name == 'FDResNet' else (0, 1)

@@ -100,6 +100,7 @@ def test_test_time_augmentation_of_the_detector(detector):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='two processes need two GPUs then')
+@pytest.mark.thorough
 def test_two_processes(mini_data, tmp_path, unused_port):
     options = ['--data-root', mini_data / 'coco', '--work-dir', tmp_path]
     env = dict(MASTER_PORT=str(unused_port), OMP_NUM_THREADS='1')
@@ -165,6 +166,7 @@ def test_scripts_explain_themselves(tool):
     assert run('bash', f'tools/{tool}.sh', check=False).returncode == 2
 
 
+@pytest.mark.thorough
 def test_demo_with_a_few_iterations(tmp_path):
     """Two iterations learn nothing, which the demo says; `make demo` itself takes minutes."""
     done = python('tools/demo.py', '--work-dir', tmp_path, '--iters', 2, check=False)

@@ -36,6 +36,7 @@ def test_filters(model, expected, images, tmp_path):
     assert all(is_picture(path) and str(path) in output for path in tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_filters_of_a_training(segmentor, tmp_path):
     work_dir, _, _ = segmentor
     checkpoint = ('--checkpoint', work_dir / 'iter_2.pth')

@@ -42,6 +42,7 @@ SMALL = [
 
 
 @pytest.mark.parametrize('name', SMALL)
+@pytest.mark.thorough
 def test_costs_of_backbones(name):
     row = measured_cost('backbones', name)
     network = build_backbone(backbone_names()[name])
@@ -60,6 +61,7 @@ def cheapest_configs():
 
 
 @pytest.mark.parametrize('path', cheapest_configs(), ids=lambda path: path.stem)
+@pytest.mark.thorough
 def test_costs_of_configs(path):
     row = measured_cost('configs', str(path))
     network = WholeNetwork(build_model(Config.fromfile(path)))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from process import python, refusal
 
 BENCHMARK = 'tools/benchmark.py'

@@ -76,6 +76,7 @@ SNIPPETS = {
 
 @pytest.mark.parametrize('imports', SNIPPETS)
 @pytest.mark.parametrize('scope', ['mmseg', 'mmdet', 'mmpretrain'])
+@pytest.mark.thorough
 def test_builds_in_a_fresh_process(scope, imports):
     """Nothing of mmfreq is imported before the config names it."""
     module = 'mmseg.registry' if scope == 'mmseg' else f'{scope}.registry'

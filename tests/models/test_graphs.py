@@ -43,6 +43,7 @@ def agree(found, expected):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * b.abs().max().item())
 
 
+@pytest.mark.thorough
 def test_compiles_without_a_graph_break(network):
     torch._dynamo.reset()
     images = torch.randn(SHAPE)

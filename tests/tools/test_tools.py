@@ -89,6 +89,7 @@ def test_test_detector(detector, tmp_path):
     assert cv2.imread(str(pictures[0])).shape == (96, 256, 3)
 
 
+@pytest.mark.thorough
 def test_test_time_augmentation_of_the_detector(detector):
     work_dir, options, _ = detector
     done = python(
@@ -263,6 +264,7 @@ def test_wrong_conversions_end_in_one_message(pretrained, tmp_path, backbone, op
     assert 'Traceback' not in done.stderr and not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_weights_that_cannot_be_downloaded(mini_data, tmp_path):
     """The authors' weights are the default of their configs: a machine without network is told."""
     options = ['--data-root', mini_data / 'ADEChallengeData2016', '--work-dir', tmp_path / 'run']

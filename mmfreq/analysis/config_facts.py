@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmfreq.utils.config_tree import dicts_in, find_data_sets, type_name
+from mmfreq.utils.config_tree import as_list, dicts_in, find_data_sets, type_name
 from mmfreq.utils.errors import ConfigError
 from mmfreq.zoo import model_settings
 
@@ -148,7 +148,7 @@ def metrics_of(config: Config) -> tuple[str, ...]:
     said = [
         metric
         for _, evaluator in dicts_in(config.get('test_evaluator'))
-        for metric in _as_list(evaluator.get('metric'))
+        for metric in as_list(evaluator.get('metric'))
     ]
     evaluated = tuple(name for metric, name in EVALUATED.items() if metric in said)
     masks = ('mask AP',) if any('mask_head' in node for _, node in dicts_in(model)) else ()
@@ -166,9 +166,3 @@ def classes_of(config: Config) -> int:
     """
     heads = dicts_in(model_settings(config))
     return min((node['num_classes'] for _, node in heads if 'num_classes' in node), default=2)
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,13 +1,13 @@
 """Pictures and files of predictions: ``--show-dir`` and ``--out``, for configs of any library."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmfreq.utils.config_tree import dicts_in, package_of, type_name
+from mmfreq.utils.config_tree import as_list, dicts_in, package_of, type_name
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.named_errors import inner_data_sets
 
@@ -93,7 +93,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
         else:  # mmseg's hook leaves files to the visualizer's backends
             backends = [
                 backend
-                for backend in _as_list(cfg.visualizer.get('vis_backends') or [])
+                for backend in as_list(cfg.visualizer.get('vis_backends'))
                 if type_name(backend) != 'LocalVisBackend'
             ]
             local = dict(type='mmengine.LocalVisBackend', save_dir=out_dir)
@@ -162,13 +162,9 @@ def save_predictions(cfg: Config, path: str) -> None:
     elif 'metrics' not in evaluator:
         cfg.test_evaluator = [evaluator, dump]
     elif type_name(evaluator) in ('', 'Evaluator'):
-        evaluator['metrics'] = [*_as_list(evaluator['metrics']), dump]
+        evaluator['metrics'] = [*as_list(evaluator['metrics']), dump]
     else:
         raise ValueError(
             f'--out cannot add to test_evaluator of type {evaluator["type"]}; put '
             f'{dump} into its metrics'
         )
-
-
-def _as_list(value: Any) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -3,7 +3,22 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ['dicts_in', 'find_backbones', 'find_data_sets', 'map_leaves', 'package_of', 'type_name']
+__all__ = [
+    'as_list',
+    'dicts_in',
+    'find_backbones',
+    'find_data_sets',
+    'map_leaves',
+    'package_of',
+    'type_name',
+]
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a config may give as one thing or as several: a list, empty for None."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def dicts_in(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:

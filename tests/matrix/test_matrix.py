@@ -122,7 +122,7 @@ def test_train_with_pretrained(case, cell):
         for name, tensor in expected.items()
         if tensor.ndim >= 2 and tensor.is_floating_point() and tensor.any() and name in found
     }
-    assert len(moved) > 10 and median(moved.values()) < 0.5  # 1.4 from other random ones
+    assert len(moved) > 10 and median(moved.values()) < 1  # other random ones: 1.4 and more
     if case.name.endswith('+'):  # lr_mult=0; MMEngine's constructor takes 'pos_embed' alone
         moved = {name: distance for name, distance in moved.items() if 'pos_embed' not in name}
         assert max(moved.values()) < 1e-6

@@ -21,7 +21,15 @@ LONGEST_FILES = (
     'test_tools.py',
     'test_fuzz.py',
     'test_several.py',
+    'test_configs.py',
     'test_backbones.py',
+    'test_benchmark_tool.py',
+    'test_analysis_tools.py',
+    'test_visualization.py',
+    'test_export.py',
+    'test_inference.py',
+    'test_users_configs.py',
+    'test_parity.py',
 )
 
 

@@ -22,8 +22,9 @@ from mmfreq.analysis.speed.operations import (
     settings_of,
     write_fastest,
 )
+from mmfreq.analysis.speed.plain import global_filter
 from mmfreq.analysis.speed.results import regressions, write_rows
-from mmfreq.analysis.speed.workloads import MODES, load_source
+from mmfreq.analysis.speed.workloads import MODES
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.facts import read_rows
 from mmfreq.ops.choice import BACKENDS, TABLE
@@ -39,7 +40,6 @@ SHAPES = """56x56x96 28x28x192 14x14x384 7x7x768 128x128x96 25x42x512
     128x128x128 64x64x256 64x64x192 32x32x640 32x32x384 16x16x1024 16x16x768
     200x336x64 199x333x64 100x167x256 19x31x512"""
 DEFAULT_BACKENDS = ['auto', 'fft', 'gemm', 'mixed']
-PLAIN = Path(__file__).parents[1] / 'benchmarks/plain.py'
 
 
 def parse_args() -> argparse.Namespace:
@@ -90,7 +90,7 @@ def main() -> None:
                 [as_map_shape(shape) for shape in args.shapes],
             ),
             args.backends,
-            load_source(PLAIN).global_filter,
+            global_filter,
             args.device,
             args.turns,
             args.threads,

@@ -8,8 +8,9 @@ import torch
 from families import TINY
 from process import here, refusal
 
+from mmfreq.analysis.speed.plain import make_plain
 from mmfreq.analysis.speed.results import regressions
-from mmfreq.analysis.speed.workloads import Workload, load_source
+from mmfreq.analysis.speed.workloads import Workload
 from mmfreq.ops import choice
 
 BENCHMARK = 'tools/benchmark_ops.py'
@@ -76,13 +77,13 @@ def test_regressions_are_beyond_15_percent():
 @pytest.mark.parametrize('name', ['GFNet', 'DFFormer', 'GFFormer', 'AFFNet'])
 def test_plain_layers_compute_the_same(name):
     ours = TINY[name]().double().train()
-    plain = load_source('benchmarks/plain.py').make_plain(copy.deepcopy(ours))
+    plain = make_plain(copy.deepcopy(ours))
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     for a, b in zip(ours(images), plain(images), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
 
-def test_a_network_of_a_file_is_a_workload():
-    workload = Workload('benchmarks/plain.py:affnet-et', 'training', 'eager', 'cpu', (64, 64), 1)
+def test_a_plain_network_is_a_workload():
+    workload = Workload('plain:affnet-et', 'training', 'eager', 'cpu', (64, 64), 1)
     workload.step()
     assert workload.params == Workload('affnet-et', 'training', 'eager', 'cpu', (64, 64), 1).params

@@ -74,7 +74,7 @@ def measure_group(
 
     Args:
         cases (Sequence[Case]): Networks to compare; ratios are to the first of them, or, for a
-            network ``NAME``, to ``FILE.py:NAME`` where that is among them.
+            network ``NAME``, to ``plain:NAME`` or ``FILE.py:NAME`` where that is among them.
         turns (int): How often each gets its turn.
         warmup (int): Untimed steps before the first turn.
         progress (Callable): Called with a word on what is going on.
@@ -98,7 +98,7 @@ def measure_group(
 
 
 def _reference_of(worker: '_Worker', workers: Sequence['_Worker']) -> '_Worker':
-    """The same network from a file, such as one with plain layers, or else the first of all."""
+    """The same network with plain layers or from a file, or else the first of all."""
     name = f':{worker.case.model}'
     return next((other for other in workers if other.case.model.endswith(name)), workers[0])
 

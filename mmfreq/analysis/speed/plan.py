@@ -19,7 +19,6 @@ from mmfreq.zoo import backbone_config
 
 __all__ = ['PRESETS', 'Choice', 'measure_missing', 'plan']
 
-PLAIN = 'benchmarks/plain.py'
 ORIGINALS = ('gfnet-h-s', 'dfformer-s18', 'affnet-base')
 RIVALS = ('convnext-t', 'swin-t')
 SIDES = (224, 384, 512, 768, 1024, 1536)
@@ -80,8 +79,11 @@ def plan(choice: Choice) -> list[list[Case]]:
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        if '.py:' in model:
-            load_source(model.partition(':')[0])
+        source, _, name = model.partition(':')
+        if source == 'plain':
+            backbone_config(name)
+        elif name:
+            load_source(source)
         elif Path(model).suffix == '.py':
             read_model_config(model)
         else:
@@ -159,7 +161,7 @@ def _plan_originals(device: str, threads: int) -> list[list[Case]]:
     ) -> Case:
         return Case(model, mode, variant, device, *shape, batch_size, threads)
 
-    pairs = [(f'{PLAIN}:{name}', name) for name in ORIGINALS]
+    pairs = [(f'plain:{name}', name) for name in ORIGINALS]
     groups = [[case(name, 'inference') for name in (*itertools.chain(*pairs), *RIVALS)]]
     # Not all at once: training needs memory for each of them.
     groups += [[case(name, 'training') for name in pair] for pair in pairs]

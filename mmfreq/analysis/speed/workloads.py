@@ -12,6 +12,7 @@ from torch import nn
 
 from mmfreq.analysis.config_facts import classes_of
 from mmfreq.analysis.cost.flops import count_params
+from mmfreq.analysis.speed import plain
 from mmfreq.utils.config_files import read_model_config
 from mmfreq.zoo import (
     backbone_config,
@@ -37,9 +38,9 @@ class Workload:
     almost nothing: their post-processing takes less than in practice.
 
     Args:
-        model (str): Name of a backbone, see :func:`mmfreq.zoo.backbone_names`, path
-            of a config, or ``FILE.py:NAME`` for what the file's function ``build`` returns for a
-            name and an image size.
+        model (str): Name of a backbone, see :func:`mmfreq.zoo.backbone_names`, ``plain:NAME`` for
+            the same with plain layers, path of a config, or ``FILE.py:NAME`` for what the file's
+            function ``build`` returns for a name and an image size.
         mode (str): ``'inference'`` or ``'training'``.
         variant (str): ``'eager'`` or names from :data:`VARIANTS` joined with ``+``.
         device (str): Device, for example ``'cpu'`` or ``'cuda:0'``.
@@ -169,9 +170,10 @@ def _build(
     model: str, shape: tuple[int, int], batch_size: int
 ) -> tuple[nn.Module, int, list[Any] | None]:
     """Network, channels of its images, and annotations of whole models."""
-    if '.py:' in model:
-        path, _, name = model.partition(':')
-        return load_source(path).build(name, shape), 3, None
+    source, _, name = model.partition(':')
+    if name:
+        build = plain.build if source == 'plain' else load_source(source).build
+        return build(name, shape), 3, None
     if Path(model).suffix != '.py':
         settings = dict(backbone_config(model))
         set_image_size(settings, shape)

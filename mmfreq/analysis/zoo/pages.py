@@ -80,7 +80,7 @@ def backbone_table(sources: Sources) -> str:
             )
         )
     header = (
-        *('type', 'arch or depth', 'width', 'blocks', 'parameters (measured)', 'FLOPs (measured)'),
+        *('type', 'arch', 'width', 'blocks', 'parameters (measured)', 'FLOPs (measured)'),
         'ImageNet top-1 (published)',
     )
     read = {result['source'] for result in sources.published.results if result['metric'] == 'top-1'}

@@ -4,7 +4,7 @@ Every layer that this library has made faster is replaced by the plain formula, 
 implementations write it: transforms of channels-last features, complex products, one einsum per
 term, layer norms and StarReLU by hand. Weights stay, and so do results up to rounding.
 
-Use it in a benchmark as ``benchmarks/plain.py:dfformer-s18``.
+Their name in a benchmark is that of the backbone behind ``plain:``, as in ``plain:dfformer-s18``.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def make_plain(network: nn.Module) -> nn.Module:
         replacement = next((new for old, new in _PLAIN if isinstance(child, old)), make_plain)
         setattr(network, name, replacement(child))
         if isinstance(child, nn.LayerNorm) and child.bias is None:
-            child.forward = partial(_layer_norm, child)  # type: ignore[method-assign]
+            child.forward = partial(_layer_norm, child)
         elif isinstance(child, ConvNorm):  # the norm behind its convolution, in evaluation too
             child.forward = partial(ConvModule.forward, child)  # type: ignore[method-assign]
     if isinstance(network, AFFNet):  # features as the image comes, contiguous

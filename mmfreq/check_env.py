@@ -53,10 +53,9 @@ def main() -> int:
         int: Exit status, 0 when everything fits and 1 otherwise.
     """
     parser = argparse.ArgumentParser(
-        prog='python -m mmfreq.check_env',
         description='Print what is installed, what fits and what does not, each with the fix. '
         'Exits with 1 when something is broken.',
-        epilog='example: python -m mmfreq.check_env',
+        epilog='example: mmfreq check or python -m mmfreq.check_env',
     )
     parser.parse_args()
     findings = check_environment()

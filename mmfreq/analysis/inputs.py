@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.pretrained import load_pretrained, load_whole
 from mmfreq.utils.checkpoint import find_state_dict, read_checkpoint
-from mmfreq.utils.config_files import read_model_config
+from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.utils.images import check_image_size
 from mmfreq.zoo import (
     backbone_config,
@@ -47,7 +47,7 @@ def open_backbone(
         ValueError: If the name is unknown, or the checkpoint does not belong to the backbone.
     """
     config = None if isinstance(model, str) else model
-    if isinstance(model, str) and Path(model).suffix == '.py':
+    if isinstance(model, str) and is_config(model):
         config = read_model_config(model)
     if config is None:
         settings = dict(backbone_config(model))

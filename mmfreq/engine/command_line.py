@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from mmfreq.engine.failures import log_failure
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed
 from mmfreq.engine.pretrained import read_only_safe_checkpoints
 from mmfreq.engine.run_configs import allow_mismatch, read_config
+from mmfreq.mmengine_patches import hide_debug_messages
 from mmfreq.preemption import Preempted
 from mmfreq.utils.checkpoint import trust_checkpoints
 
@@ -30,6 +32,7 @@ __all__ = [
     'make_run_parser',
     'read_config_of',
     'run_or_exit',
+    'this_command',
 ]
 
 
@@ -43,11 +46,20 @@ def make_parser(description: str | None, examples: str) -> argparse.ArgumentPars
     Returns:
         argparse.ArgumentParser: Parser to which a tool adds its options.
     """
+    hide_debug_messages()
     return argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f'examples:\n{examples}',
     )
+
+
+def this_command() -> str:
+    """The command line of this process, as it can be given again."""
+    program, *arguments = sys.argv
+    if not program.startswith('mmfreq '):  # else it is a sub-command already
+        program = f'python {program}'
+    return f'{program} {shlex.join(arguments)}'
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

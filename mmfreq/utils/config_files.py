@@ -1,22 +1,92 @@
-"""Config files of this repository and of installed libraries."""
+"""Config files of this package and of installed libraries: where they are, by path or by name."""
 
 import importlib.util
 from pathlib import Path
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from mmfreq.utils.errors import ConfigError
 from mmfreq.utils.names import nearest
 
-__all__ = ['read_model_config']
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+__all__ = ['config_names', 'config_path', 'configs_folder', 'is_config', 'read_model_config']
+
+LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')
 
 
-def read_model_config(name: str) -> Config:
-    """Read a config of this repository or of an installed library.
+def configs_folder() -> Path:
+    """Folder of the configs that come with this package.
+
+    Returns:
+        Path: ``mmfreq/.mim/configs`` of an installed package, ``configs`` of a checkout.
+    """
+    package = Path(__file__).parents[1]
+    installed = package / '.mim' / 'configs'
+    return installed if installed.is_dir() else package.parent / 'configs'
+
+
+def config_names() -> list[str]:
+    """Names of the configs of whole models that come with this package.
+
+    Returns:
+        list[str]: File names without ending, sorted.
+    """
+    return sorted(path.stem for path in configs_folder().glob('*.py'))
+
+
+def is_config(name: str) -> bool:
+    """Whether a name that may be that of a backbone means a config."""
+    return name.endswith('.py') or '::' in name or name in config_names()
+
+
+def config_path(name: str) -> Path:
+    """Find a config file.
 
     Args:
-        name (str): Path of a config, or one that mmdet, mmseg or mmpretrain bring along, such as
+        name (str): Path of a file; a name from :func:`config_names`, with or without ``mmfreq::``
+            and ``.py``; or a config that mmdet, mmseg or mmpretrain bring along, such as
             ``'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'``.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file; the message has the nearest names.
+        ValueError: If there is no such library.
+    """
+    library, _, path = name.rpartition('::')
+    if library not in ('', 'mmfreq'):
+        folder = _configs_of(library)
+        known = [f'{library}::{file.relative_to(folder)}' for file in sorted(folder.rglob('*.py'))]
+        found = folder / path
+    elif not library and Path(path).is_file():
+        return Path(path)
+    else:
+        found = configs_folder() / f'{path.removesuffix(".py")}.py'
+        known = config_names()
+        if Path(path).parent.name and not library:  # a path, of a file that is not there
+            found = Path(path)
+            known = [*map(str, sorted(found.parent.glob('*.py'))), *known]
+    if not found.is_file():
+        raise FileNotFoundError(f'there is no config {name}{nearest(name, known)}')
+    return found
+
+
+def _configs_of(library: str) -> Path:
+    if library not in LIBRARIES:
+        raise ValueError(f'{library}::: configs are in mmfreq, {", ".join(LIBRARIES)}')
+    package = importlib.util.find_spec(library)
+    if package is None or package.origin is None:
+        raise ValueError(f"{library} is not installed; pip install 'mmfreq[onedl]'")
+    return Path(package.origin).parent / '.mim/configs'
+
+
+def read_model_config(name: str) -> 'Config':
+    """Read a config of this package, of a user or of an installed library.
+
+    Args:
+        name (str): As in :func:`config_path`.
 
     Returns:
         Config: The config.
@@ -25,24 +95,11 @@ def read_model_config(name: str) -> Config:
         FileNotFoundError: If there is no such file; the message has the nearest names.
         ValueError: If there is no such library, or the file cannot be read.
     """
-    library, _, path = name.rpartition('::')
-    folder = Path(path).parent
-    if library:
-        if library not in ('mmdet', 'mmseg', 'mmpretrain'):
-            raise ValueError(f'{name}: configs are in mmdet, mmseg and mmpretrain')
-        package = importlib.util.find_spec(library)
-        if package is None or package.origin is None:
-            raise ValueError(f'{name}: {library} is not installed')
-        folder = Path(package.origin).parent / '.mim/configs'
-        path = str(folder / path)
-    if not Path(path).is_file():
-        if library:
-            known = [f'{library}::{file.relative_to(folder)}' for file in folder.rglob('*.py')]
-        else:
-            known = [str(file) for file in folder.glob('*.py')]
-        raise FileNotFoundError(f'there is no config {name}{nearest(name, sorted(known))}')
+    from mmengine.config import Config
+
+    path = config_path(name)
     try:
-        return Config.fromfile(path)
+        return Config.fromfile(str(path))
     except Exception as error:  # whatever the code of a config leads to
         raise ConfigError(
             f'config {name} cannot be read ({type(error).__name__}: {error}); correct the file'

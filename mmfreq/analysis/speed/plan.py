@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mmfreq.analysis.speed.benchmark import Case, measure_group
 from mmfreq.analysis.speed.results import ResultFile, describe_machine
 from mmfreq.analysis.speed.workloads import VARIANTS, load_source
-from mmfreq.utils.config_files import read_model_config
+from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import backbone_config
 
 __all__ = ['PRESETS', 'Choice', 'measure_missing', 'plan']
@@ -79,12 +79,11 @@ def plan(choice: Choice) -> list[list[Case]]:
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        source, _, name = model.partition(':')
-        if source == 'plain':
-            backbone_config(name)
-        elif name:
-            load_source(source)
-        elif Path(model).suffix == '.py':
+        if model.startswith('plain:'):
+            backbone_config(model.removeprefix('plain:'))
+        elif '.py:' in model:
+            load_source(model.partition(':')[0])
+        elif is_config(model):
             read_model_config(model)
         else:
             backbone_config(model)

@@ -13,7 +13,7 @@ from torch import nn
 from mmfreq.analysis.config_facts import classes_of
 from mmfreq.analysis.cost.flops import count_params
 from mmfreq.analysis.speed import plain
-from mmfreq.utils.config_files import read_model_config
+from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import (
     backbone_config,
     build_backbone,
@@ -171,10 +171,11 @@ def _build(
 ) -> tuple[nn.Module, int, list[Any] | None]:
     """Network, channels of its images, and annotations of whole models."""
     source, _, name = model.partition(':')
-    if name:
-        build = plain.build if source == 'plain' else load_source(source).build
-        return build(name, shape), 3, None
-    if Path(model).suffix != '.py':
+    if source == 'plain':
+        return plain.build(name, shape), 3, None
+    if '.py:' in model:
+        return load_source(source).build(name, shape), 3, None
+    if not is_config(model):
         settings = dict(backbone_config(model))
         set_image_size(settings, shape)
         return build_backbone(settings), 3, None

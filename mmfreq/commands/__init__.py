@@ -1,0 +1,1 @@
+"""The sub-commands of ``mmfreq``; ``tools/*.py`` run the same functions."""

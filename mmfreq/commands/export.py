@@ -1,0 +1,171 @@
+"""Write a network as an ONNX file, and compare it with onnxruntime on real images.
+
+A segmentor gives logits at the size of the image and labels, a classifier logits, a one-stage
+detector the raw outputs of its head, any backbone its feature maps. The file has standard operators
+only. Networks for other images than RGB are compared on random numbers.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import mmcv
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+from torch import Tensor, nn
+
+from mmfreq.analysis.inputs import IMAGENET, normalise, open_backbone, preprocess, read_image
+from mmfreq.engine.command_line import (
+    add_config_options,
+    add_trust_option,
+    errors_as_messages,
+    make_parser,
+)
+from mmfreq.engine.config_errors import merge_options
+from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
+from mmfreq.models.pretrained import load_whole
+from mmfreq.utils.checkpoint import find_weights, read_checkpoint
+from mmfreq.utils.config_files import is_config, read_model_config
+from mmfreq.zoo import (
+    build_model,
+    image_channels,
+    model_settings,
+    set_image_size,
+)
+
+__all__ = ['main']
+
+EXAMPLE = """\
+  mmfreq export configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\
+      --shape 512 512 --images a.jpg b.jpg
+  mmfreq export dfformer-s18 dfformer_s18.pth --shape 224 224 --images a.jpg"""
+
+TOLERANCES = {'labels': 1e-3}  # share of pixels
+TOLERANCE = 1e-4  # of other outputs, relative to their largest number
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, EXAMPLE)
+    parser.add_argument('model', metavar='CONFIG', help='a config, or a backbone by name')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='weights, of a release or a training (default: random ones)'
+    )
+    parser.add_argument(
+        '--shape',
+        nargs=2,
+        type=int,
+        default=(512, 512),
+        metavar=('H', 'W'),
+        help='image size in pixels (default: 512 512)',
+    )
+    parser.add_argument(
+        '--dynamic-batch', action='store_true', help='take any number of images, not only one'
+    )
+    parser.add_argument(
+        '--backbone', action='store_true', help='export the backbone of the config, no decoder'
+    )
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        metavar='FILE',
+        help='RGB images to compare on (default: two of the test set of the config)',
+    )
+    parser.add_argument('--out', metavar='ONNX', help='default: work_dirs/onnx/MODEL.onnx')
+    add_config_options(parser)
+    add_trust_option(parser)
+    return parser.parse_args()
+
+
+def images_of(config: Config | None) -> list[str]:
+    """The first two images of a config's test set."""
+    missing = 'name image files with --images'
+    if config is None:
+        raise ValueError(f'a backbone has no test set: {missing}')
+    try:
+        with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmengine')):
+            dataset = DATASETS.build(config.test_dataloader.dataset)
+        return [dataset.get_data_info(i)['img_path'] for i in range(2)]
+    except Exception as error:  # whatever a data set of any library does
+        raise ValueError(f'the test set of the config is not there ({error}): {missing}') from error
+
+
+def open_network(
+    args: argparse.Namespace, config: Config | None, images: Tensor
+) -> tuple[nn.Module, Exportable]:
+    """The model of the command line for the size of images, and what of it is exported."""
+    shape = (images.shape[2], images.shape[3])
+    if config is None or args.backbone:
+        model = open_backbone(config or args.model, args.checkpoint, shape)
+        try:
+            with torch.no_grad():
+                return model, BackboneOnly(model, len(model(images)))
+        except Exception as error:  # whatever a network of any library does
+            raise ValueError(
+                f'{args.model} cannot take images of {shape[0]} x {shape[1]} pixels: {error}'
+            ) from error
+    set_image_size(model_settings(config)['backbone'], shape)
+    model = build_model(config)
+    network = part_to_export(model)
+    if args.checkpoint:
+        weights = find_weights(read_checkpoint(args.checkpoint), args.checkpoint)
+        load_whole(model, weights, args.checkpoint, args.model)
+    return model, network
+
+
+def read_batches(
+    files: list[str], shape: tuple[int, int], model: nn.Module, is_backbone: bool
+) -> list[Tensor]:
+    """Images, resized to a shape and normalised as the model's data preprocessor does it."""
+    images = [mmcv.imresize(read_image(file), (shape[1], shape[0])) for file in files]
+    if is_backbone:
+        return [preprocess([image], model) for image in images]
+    preprocessor = model.data_preprocessor
+    mean, std = IMAGENET
+    if hasattr(preprocessor, 'mean'):
+        mean, std = preprocessor.mean.flatten().numpy(), preprocessor.std.flatten().numpy()
+    return [normalise([image], mean, std) for image in images]
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    shape = (args.shape[0], args.shape[1])
+    with errors_as_messages():
+        if min(shape) < 1:
+            raise ValueError(f'--shape takes positive numbers, got {args.shape}')
+        config = read_model_config(args.model) if is_config(args.model) else None
+        channels = 3
+        if config is not None:
+            merge_options(config, args.cfg_options)
+            channels = image_channels(config)
+        elif args.cfg_options:
+            raise ValueError('--cfg-options is for configs')
+        if channels != 3 and args.images:
+            raise ValueError(
+                f'the network takes images of {channels} channels, not --images in RGB'
+            )
+        files = args.images or (images_of(config) if channels == 3 else [])
+        model, network = open_network(args, config, torch.zeros(1, channels, *shape))
+        if not args.checkpoint:
+            print('no checkpoint is given: the weights are random')
+        if files:
+            is_backbone = isinstance(network, BackboneOnly)
+            batches = read_batches(files, shape, model, is_backbone)
+            inputs = f'{len(files)} images'
+        else:
+            batches = list(torch.randn(2, 1, channels, *shape))
+            inputs = f'random numbers for {channels} channels'
+        out = Path(args.out or f'work_dirs/onnx/{Path(args.model).stem}.onnx')
+        out.parent.mkdir(parents=True, exist_ok=True)
+        export_onnx(network, batches[0], out, args.dynamic_batch)
+        print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
+        if args.dynamic_batch:
+            batches.append(torch.cat([*batches, batches[0]]))
+        worst = compare(network, out, batches)
+    for name, difference in worst.items():
+        print(f'{name}: largest difference {difference:.1e} on {inputs}')
+    wrong = [name for name in worst if worst[name] > TOLERANCES.get(name, TOLERANCE)]
+    if wrong:
+        sys.exit(f'error: {", ".join(wrong)} differ too much from PyTorch')

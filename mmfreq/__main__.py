@@ -52,7 +52,7 @@ def main() -> None:
         if (error.name or 'mmfreq').startswith('mmfreq'):
             raise
         sys.exit(
-            f"error: mmfreq {name} needs {error.name}, which is not installed: "
+            f'error: mmfreq {name} needs {error.name}, which is not installed: '
             "pip install 'mmfreq[onedl]'; mmfreq check says what else is missing"
         )
     command.main()

@@ -21,6 +21,7 @@ __all__ = [
     'provenance',
     'read_published',
     'read_rows',
+    'released_address',
 ]
 
 MEASURED = Path(__file__).with_name('measured')
@@ -35,11 +36,14 @@ class Published(NamedTuple):
         families (dict[str, dict]): Name, paper and repository of each family, by its folder.
         costs (list[dict]): Parameters and operations of networks, each with its source.
         results (list[dict]): Accuracies of configs and backbones, each with its source.
+        weights (list[dict]): Files that authors released: of which backbone, address, licence, and
+            where they say so.
     """
 
     families: dict[str, dict[str, Any]]
     costs: list[dict[str, Any]]
     results: list[dict[str, Any]]
+    weights: list[dict[str, Any]]
 
 
 def read_published(folder: Path = PUBLISHED) -> Published:
@@ -51,7 +55,7 @@ def read_published(folder: Path = PUBLISHED) -> Published:
     Returns:
         Published: Facts of all files, in alphabetical order of the files.
     """
-    found = Published({}, [], [])
+    found = Published({}, [], [], [])
     for path in sorted(folder.glob('*.yml')):
         content = yaml.safe_load(path.read_text())
         if 'family' in content:
@@ -60,7 +64,29 @@ def read_published(folder: Path = PUBLISHED) -> Published:
         for cost in content.get('costs', []):
             found.costs.append({**cost, 'source': sources[cost['source']]})
         found.results.extend(content.get('results', []))
+        found.weights.extend(content.get('weights', []))
     return found
+
+
+def released_address(name: str) -> str:
+    """Address of the weights that the authors of a backbone released.
+
+    Args:
+        name (str): Name of the backbone, such as ``'gfnet-h-s'``.
+
+    Returns:
+        str: The address.
+
+    Raises:
+        ValueError: If there are none; the message names the backbones that have some.
+    """
+    known = {entry['of']: str(entry['url']) for entry in read_published().weights}
+    if name not in known:
+        raise ValueError(
+            f'no address of released weights of {name} is known, only of {", ".join(known)}; name '
+            'a file, or leave checkpoint out for fresh weights'
+        )
+    return known[name]
 
 
 def provenance() -> dict[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 Between stages, features are ``(B, C, H, W)`` in any memory format.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -129,6 +130,15 @@ class StagedBackbone(BaseModule):
         """Number of channels of each output."""
         return tuple(self.embed_dims[i] for i in self.out_indices)
 
+    @property
+    def out_strides(self) -> tuple[int, ...]:
+        """Pixels of an image per pixel of each output, along each axis."""
+        strides = [math.prod(_strides_in(self.patch_embed))]
+        for stage in self.stages:
+            # Convolutions of a stage that have strides lie beside each other, as skips do.
+            strides.append(strides[-1] * max(_strides_in(stage), default=1))
+        return tuple(strides[i + 1] for i in self.out_indices)
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute feature maps.
 
@@ -251,6 +261,13 @@ class StagedBackbone(BaseModule):
             module.eval()
             for param in module.parameters():
                 param.requires_grad = False
+
+
+def _strides_in(module: nn.Module) -> list[int]:
+    """Strides above 1 of the layers of a module."""
+    strides = (getattr(child, 'stride', 1) for child in module.modules())
+    numbers = (stride[0] if isinstance(stride, tuple) else stride for stride in strides)
+    return [number for number in numbers if isinstance(number, int) and number > 1]
 
 
 def _channels_last(grad: Tensor) -> Tensor:

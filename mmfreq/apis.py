@@ -1,5 +1,6 @@
 """Networks and predictions by name, for Python: what ``import mmfreq`` offers."""
 
+import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -74,7 +75,12 @@ def create_backbone(
     if out_indices is not None:
         settings['out_indices'] = out_indices
     backbone: StagedBackbone = MODELS.build(settings)
-    backbone.init_weights()
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)  # MMEngine writes lines for each of some hundred parameters
+    try:
+        backbone.init_weights()
+    finally:
+        logging.disable(before)
     if checkpoint == 'released':
         checkpoint = released_address(name)
     if checkpoint is not None:

@@ -6,7 +6,7 @@ one image size. Images go in normalised, as in training.
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,11 @@ def part_to_export(model: nn.Module) -> Exportable:
 
 
 def export_onnx(
-    network: Exportable, images: Tensor, path: str | Path, dynamic_batch: bool = False
+    network: Exportable,
+    images: Tensor,
+    path: str | Path,
+    dynamic_batch: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network as an ONNX file.
 
@@ -173,6 +177,8 @@ def export_onnx(
         path (str | Path): The file.
         dynamic_batch (bool): Whether the file takes any number of images, otherwise as many as the
             example has. Defaults to False.
+        metadata (Mapping[str, str], optional): Texts that the file holds beside its graph.
+            Defaults to None: none.
 
     Raises:
         ImportError: If a package is missing; the message names the extra to install.
@@ -190,6 +196,7 @@ def export_onnx(
         program = torch.export.export(network, (images,), dynamic_shapes=shapes)
         _refuse_complex_numbers(program)
         exported = _translate(program, images, network.names)
+    exported.model.metadata_props.update(metadata or {})
     exported.save(str(path))
     model = onnx.load(str(path), load_external_data=False)
     unusual = {f'{node.domain}.{node.op_type}' for node in model.graph.node if node.domain}

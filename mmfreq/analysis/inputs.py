@@ -29,15 +29,15 @@ IMAGENET = (StagedBackbone.image_mean, StagedBackbone.image_std)
 
 
 def open_backbone(
-    model: str | Config, checkpoint: str | None, size: int | None = None
+    model: str | Config, checkpoint: str | None, size: int | tuple[int, int] | None = None
 ) -> nn.Module:
     """Build a backbone and load its weights.
 
     Args:
         model (str | Config): Name of a backbone, path of a config, or a config.
         checkpoint (str, optional): A released file, or one of a training. None for fresh weights.
-        size (int, optional): Image size, in pixels, that filters are stored for; those of a
-            checkpoint are resized to it. Defaults to None: what config or backbone say.
+        size (int | tuple[int, int], optional): Image size, in pixels, that filters are stored for;
+            those of a checkpoint are resized to it. Defaults to None: what config or backbone say.
 
     Returns:
         nn.Module: The backbone in evaluation mode.

@@ -8,6 +8,7 @@ only. Networks for other images than RGB are compared on random numbers.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import torch
@@ -21,14 +22,14 @@ from mmfreq.engine.command_line import (
     add_trust_option,
     errors_as_messages,
     make_parser,
+    this_command,
 )
 from mmfreq.engine.config_errors import merge_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
-from mmfreq.models.pretrained import load_whole
-from mmfreq.utils.checkpoint import find_weights, read_checkpoint
+from mmfreq.inference.model import init_model
+from mmfreq.inference.onnx_file import metadata_of
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import (
-    build_model,
     image_channels,
     model_settings,
     set_image_size,
@@ -106,12 +107,8 @@ def open_network(
                 f'{args.model} cannot take images of {shape[0]} x {shape[1]} pixels: {error}'
             ) from error
     set_image_size(model_settings(config)['backbone'], shape)
-    model = build_model(config)
-    network = part_to_export(model)
-    if args.checkpoint:
-        weights = find_weights(read_checkpoint(args.checkpoint), args.checkpoint)
-        load_whole(model, weights, args.checkpoint, args.model)
-    return model, network
+    model = init_model(config, args.checkpoint, 'cpu')
+    return model, part_to_export(model)
 
 
 def read_batches(
@@ -121,7 +118,9 @@ def read_batches(
     images = [mmcv.imresize(read_image(file), (shape[1], shape[0])) for file in files]
     if is_backbone:
         return [preprocess([image], model) for image in images]
-    preprocessor = model.data_preprocessor
+    preprocessor: Any = model.data_preprocessor
+    mean: Any
+    std: Any
     mean, std = IMAGENET
     if hasattr(preprocessor, 'mean'):
         mean, std = preprocessor.mean.flatten().numpy(), preprocessor.std.flatten().numpy()
@@ -159,7 +158,8 @@ def main() -> None:
             inputs = f'random numbers for {channels} channels'
         out = Path(args.out or f'work_dirs/onnx/{Path(args.model).stem}.onnx')
         out.parent.mkdir(parents=True, exist_ok=True)
-        export_onnx(network, batches[0], out, args.dynamic_batch)
+        about = metadata_of(model, type(network).__name__, shape, this_command())
+        export_onnx(network, batches[0], out, args.dynamic_batch, about)
         print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
         if args.dynamic_batch:
             batches.append(torch.cat([*batches, batches[0]]))

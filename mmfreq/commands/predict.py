@@ -9,6 +9,7 @@ named and left out, the others are predicted, and the exit status is 1.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from mmfreq.engine.command_line import (
     add_config_options,
@@ -63,7 +64,7 @@ def main() -> None:
             from mmfreq.inference.onnx_file import OnnxModel
 
             sources = find_sources(names)
-            model = OnnxModel(args.config)
+            model: Any = OnnxModel(args.config)
         else:
             if len(names) < 2:
                 raise ValueError('name a checkpoint and at least one image behind the config')

@@ -46,7 +46,7 @@ def init_model(
     """
     cfg = read_model_config(config) if isinstance(config, str) else config
     device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-    model = build_model(cfg)
+    model: Any = build_model(cfg)
     stored: dict[str, Any] = {}
     if checkpoint is not None:
         content = read_checkpoint(checkpoint)
@@ -108,7 +108,7 @@ def _meta_of_data(cfg: Config) -> dict[str, Any]:
 def _default(kind: type | None, name: str) -> Any:
     """Default of an argument of a class, which may hand it on to those it derives from."""
     for base in kind.__mro__ if kind is not None else ():
-        parameter = inspect.signature(base.__init__).parameters.get(name)
+        parameter = inspect.signature(base).parameters.get(name)
         if parameter is not None:
             return parameter.default
     return None

@@ -1,13 +1,16 @@
-"""Predicting images with a model of any of the three libraries, through the library's inferencer."""
+"""Predicting images with a model of any of the three libraries, by its inferencer."""
 
 import copy
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import TRANSFORMS, DefaultScope
 from numpy.typing import NDArray
 from torch import nn
@@ -43,8 +46,8 @@ def predict(model: Any, images: Any, batch_size: int = 1) -> list[Any]:
             :class:`mmfreq.inference.onnx_file.OnnxModel`.
         images (Any): One or several paths, folders, patterns, RGB arrays of shape ``(H, W, 3)`` and
             uint8, or PIL images; see :func:`mmfreq.inference.sources.find_sources`.
-        batch_size (int): Images that are predicted at once; those of a segmentor must have one size
-            then. Defaults to 1.
+        batch_size (int): Images that are predicted at once, where their sizes allow it. Defaults
+            to 1.
 
     Returns:
         list[Segmentation | Detection | Classification]: One for each image, in their order.
@@ -95,7 +98,8 @@ def _predict_batch(predictor: Any, batch: Sequence[Source]) -> Iterator[Predicti
     whole = [image for image in images if isinstance(image, np.ndarray)]
     try:
         results = iter(predictor.predict_images(whole) if whole else [])
-    except (ValueError, RuntimeError) as error:  # one of them may be too large for the memory
+    except (ValueError, RuntimeError, AssertionError, cv2.error) as error:
+        # One may be too large for the memory, or they differ in size: each on its own.
         if len(batch) > 1:
             for source in batch:
                 yield from _predict_batch(predictor, [source])
@@ -130,13 +134,13 @@ class Predictor:
         self.model = model
         self.meta: dict[str, Any] = model.dataset_meta  # type: ignore[assignment]
         self.device = next(model.parameters()).device
-        cfg = copy.deepcopy(model.cfg)
+        cfg: Any = copy.deepcopy(model.cfg)
         pipeline = _test_pipeline(cfg)
         self.scope = cfg.get('default_scope', 'mmengine')
         self.channels = _channels(model)
         with DefaultScope.overwrite_default_scope(self.scope):
             loaders = [step for step in pipeline if type_name(step).startswith('Load')]
-            self._load = TRANSFORMS.build(loaders[0]) if loaders else None
+            self._load: Any = TRANSFORMS.build(loaders[0]) if loaders else None
             self._infer = _inferencer(model, cfg, self.scope)
 
     def read(self, image: str | Image) -> Image:
@@ -257,13 +261,18 @@ def _inferencer(model: nn.Module, cfg: Any, scope: str) -> Callable[[list[Image]
             'mmseg, mmdet and mmpretrain'
         )
 
-    class WithModel(Inferencer):  # type: ignore[misc, valid-type]
+    class WithModel(Inferencer):
         """The library's inferencer around a model that is there."""
 
         def _init_model(self, *_: Any) -> nn.Module:
             return model
 
-    infer = WithModel(cfg, device=str(next(model.parameters()).device), show_progress=False)
+        def _init_collate(self, *_: Any) -> Callable[..., Any]:
+            return pseudo_collate
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # about a folder for pictures, which are drawn here
+        infer = WithModel(cfg, device=str(next(model.parameters()).device), show_progress=False)
 
     def run(images: list[Image]) -> list[Any]:
         found = infer(images, batch_size=len(images), return_datasamples=True)

@@ -184,7 +184,7 @@ class Detection(Prediction):
             (self.palette[label], f'{self.classes[label]}: {count}')
             for count, label in sorted(zip(counts, labels, strict=True), key=lambda pair: -pair[0])
         ]
-        rows = rows or [(None, f'nothing above {self.threshold}')]  # type: ignore[list-item]
+        rows = rows or [(None, f'nothing above {self.threshold}')]
         return with_legend(picture, rows)
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmfreq.utils.errors import DataError
-from mmfreq.utils.images import beyond_eight_bits, check_image_size
+from mmfreq.utils.images import beyond_eight_bits, check_image_size, check_whole
 
 __all__ = ['Source', 'find_sources', 'read_source']
 
@@ -84,12 +84,13 @@ def read_source(image: 'str | NDArray[np.uint8]', load: Any = None) -> 'NDArray[
     """
     if isinstance(image, np.ndarray):
         return image
-    try:
-        check_image_size(image)
-    except ValueError as error:
-        raise DataError(str(error)) from error
     if Path(image).stat().st_size == 0:
         raise DataError(f'{image} is empty (0 bytes)')
+    try:
+        check_image_size(image)
+        check_whole(image)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     try:
         pixels = (load or mmcv.imread)(image)
     except Exception as error:  # whatever a decoder does with a damaged file

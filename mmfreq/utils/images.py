@@ -8,7 +8,7 @@ import numpy as np
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ['beyond_eight_bits', 'check_image_size']
+__all__ = ['beyond_eight_bits', 'check_image_size', 'check_whole']
 
 EIGHT_BITS = ('1', 'L', 'P', 'LA', 'PA', 'RGB', 'RGBA', 'CMYK')  # modes of Pillow
 
@@ -32,6 +32,24 @@ def check_image_size(path: str | Path) -> None:
         raise ValueError(f'{path} is refused: {error}') from error
     except (OSError, SyntaxError):  # damaged, or unknown to Pillow
         return
+
+
+def check_whole(path: str | Path) -> None:
+    """Refuse an image file that ends too early; OpenCV fills the rest of it with grey.
+
+    Args:
+        path (str | Path): Path of the image; files that Pillow does not know pass.
+
+    Raises:
+        ValueError: If a part of it is missing or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except UnidentifiedImageError:
+        return
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f'{path} is damaged or not whole: {error}') from error
 
 
 def beyond_eight_bits(path: str, backend_args: dict | None = None) -> int | None:

@@ -1,4 +1,4 @@
-"""Count parameters and operations of a config's model, or of a backbone by name: the same as ``mmfreq flops``."""
+"""Count parameters and operations of a network: the same as ``mmfreq flops``."""
 
 from mmfreq.commands.flops import main
 

@@ -25,6 +25,7 @@ __all__ = ['BATCH_NORM', 'LAYER_NORM', 'StagedBackbone']
 
 LAYER_NORM = dict(type='LN', eps=1e-6)
 BATCH_NORM = dict(type='BN')
+STRIDED = (nn.Conv2d, nn.MaxPool2d)
 
 
 class StagedBackbone(BaseModule):
@@ -264,8 +265,8 @@ class StagedBackbone(BaseModule):
 
 
 def _strides_in(module: nn.Module) -> list[int]:
-    """Strides above 1 of the layers of a module."""
-    strides = (getattr(child, 'stride', 1) for child in module.modules())
+    """Strides above 1 of the convolutions and pools of a module."""
+    strides = (child.stride for child in module.modules() if isinstance(child, STRIDED))
     numbers = (stride[0] if isinstance(stride, tuple) else stride for stride in strides)
     return [number for number in numbers if isinstance(number, int) and number > 1]
 

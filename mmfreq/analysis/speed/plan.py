@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mmfreq.analysis.speed.benchmark import Case, measure_group
 from mmfreq.analysis.speed.results import ResultFile, describe_machine
-from mmfreq.analysis.speed.workloads import VARIANTS, load_source
+from mmfreq.analysis.speed.workloads import VARIANTS, load_source, source_of
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import backbone_config
 
@@ -78,10 +78,11 @@ def plan(choice: Choice) -> list[list[Case]]:
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        if model.startswith('plain:'):
-            backbone_config(model.removeprefix('plain:'))
-        elif '.py:' in model:
-            load_source(model.partition(':')[0])
+        source, name = source_of(model)
+        if source == 'plain':
+            backbone_config(name)
+        elif source:
+            load_source(source)
         elif is_config(model):
             read_model_config(model)
         else:

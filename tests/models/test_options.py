@@ -80,6 +80,34 @@ def test_a_backbone_of_someone_else_shows_them_too():
     assert 'Defaults to 0.5 here.' in Other.__doc__
 
 
+def test_a_backbone_with_arguments_of_its_own_does_not_show_those_of_its_base():
+    class Other(mmfreq.models.GFNet):
+        def __init__(self, width: int, **kwargs: object) -> None:
+            super().__init__(**kwargs)
+
+    assert list(inspect.signature(Other).parameters) == ['width', 'kwargs']
+
+    class Another(mmfreq.models.GFNet):
+        def __init__(self, options: dict[str, int], **kwargs: object) -> None:
+            super().__init__(**kwargs)
+
+    assert list(inspect.signature(Another).parameters) == ['options', 'kwargs']
+
+
+def test_annotations_may_be_strings():
+    class Other(mmfreq.models.GFNet):
+        def __init__(self, width: 'int' = 3, **options: 'Unpack[ResizableOptions]') -> None:
+            super().__init__('ti', **options)
+
+    assert {'width', 'img_size', 'out_norm'} <= set(inspect.signature(Other).parameters)
+
+    class Unresolved(mmfreq.models.GFNet):
+        def __init__(self, **options: 'Unpack[NotImported]') -> None:  # noqa: F821
+            super().__init__('ti', **options)
+
+    assert list(inspect.signature(Unresolved).parameters) == ['options']
+
+
 @pytest.mark.parametrize('name', TINY)
 def test_a_backend_is_set_where_one_is_declared(name):
     model = TINY[name]()

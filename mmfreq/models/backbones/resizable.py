@@ -35,6 +35,8 @@ class ResizableBackbone(StagedBackbone):
         depths (Sequence[int]): Blocks of each stage.
         isotropic (bool): Whether all stages have maps of one size; else all but the first halve
             them, rounding up. Defaults to False.
+        img_size (int | tuple[int, int]): See :class:`ResizableOptions`. Defaults to 224.
+        resize_mode (str, optional): See :class:`ResizableOptions`. Defaults to None.
         **options: Common arguments.
 
     Attributes:
@@ -100,12 +102,13 @@ class ResizableBackbone(StagedBackbone):
 
         Returns:
             dict[str, Tensor] | None: Tensors by this library's names, their layout changed where
-            the original's differs; None if the file is not a released one.
+            the original's differs; None if the file is not a released one, as all are of a network
+            whose authors released nothing.
 
         Raises:
             ValueError: If a tensor does not have a shape that it can have; the message names it.
         """
-        raise NotImplementedError
+        return None
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

@@ -12,6 +12,7 @@ from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions, ResizableOptions
 from mmfreq.models.backbones.resizable import ResizableBackbone
 from mmfreq.models.layers import SpectralModule
+from mmfreq.registry import MODELS
 from mmfreq.zoo import backbone_names, set_image_size
 
 COMMON = BackboneOptions.__annotations__
@@ -125,3 +126,11 @@ def test_image_size_is_set_where_something_has_one():
         set_image_size(settings, 64)
         resizable = name.startswith(('gfnet', 'dfformer', 'cdfformer', 'gfformer'))
         assert ('img_size' in settings) == resizable, name
+
+
+def test_what_is_registered_may_be_a_function():
+    MODELS.register_module('made_by_a_function', module=lambda: nn.Identity())
+    try:
+        assert 'gfnet-h-s' in backbone_names()
+    finally:
+        MODELS.module_dict.pop('made_by_a_function')

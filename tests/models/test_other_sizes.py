@@ -21,7 +21,7 @@ from mmfreq.models.backbones.resizable import ResizableBackbone
 from mmfreq.models.mixers import GlobalFilter
 from mmfreq.registry import MODELS
 
-RESIZED = {name: TINY[name] for name in ('GFNet', 'GFNet-flat', 'DFFormer', 'CDFFormer')}
+RESIZED = {name: tiny for name, tiny in TINY.items() if issubclass(tiny.func, ResizableBackbone)}
 LOADERS = {
     'PyTorch': lambda model, tensors: model.load_state_dict(tensors),
     'MMEngine': lambda model, tensors: load_state_dict(model, tensors, strict=True),

@@ -1,6 +1,9 @@
 """What backbones have in common is declared once and shown by all of them."""
 
+import ast
 import inspect
+import re
+from types import NoneType
 
 import pytest
 from families import TINY
@@ -46,6 +49,17 @@ def test_documentation_describes_every_argument(network):
         assert f'\n        {name} (' in documented.__doc__, name
         assert parameter.default is not inspect.Parameter.empty
     assert '**options' not in documented.__doc__
+
+
+def test_documented_defaults_are_those_of_the_signature(network):
+    documented = next(kind for kind in network.__mro__ if '__init__' in vars(kind))
+    entries = re.split(r'\n {8}(?=\w+ \()', documented.__doc__)
+    texts = {entry.split()[0]: entry for entry in entries[1:]}
+    plain = (bool, int, float, str, NoneType)
+    for name, parameter in inspect.signature(documented).parameters.items():
+        if isinstance(parameter.default, plain):
+            said = re.search(r'Defaults\s+to\s+`*([^\s`]+?)`*[.,:;]?(?:\s|$)', texts[name])
+            assert ast.literal_eval(said[1]) == parameter.default, name
 
 
 def test_defaults_are_those_of_the_signature(network):

@@ -13,7 +13,6 @@ import yaml
 
 __all__ = [
     'MEASURED',
-    'PUBLISHED',
     'Published',
     'measured_cost',
     'measured_costs',
@@ -46,17 +45,14 @@ class Published(NamedTuple):
     weights: list[dict[str, Any]]
 
 
-def read_published(folder: Path = PUBLISHED) -> Published:
+def read_published() -> Published:
     """Read what others published.
-
-    Args:
-        folder (Path): Folder with a YAML file for each family. Defaults to that of this package.
 
     Returns:
         Published: Facts of all files, in alphabetical order of the files.
     """
     found = Published({}, [], [], [])
-    for path in sorted(folder.glob('*.yml')):
+    for path in sorted(PUBLISHED.glob('*.yml')):
         content = yaml.safe_load(path.read_text())
         if 'family' in content:
             found.families[path.stem] = content['family']

@@ -76,7 +76,7 @@ def backbone_names() -> dict[str, dict[str, Any]]:
     ours = {
         f'{name.lower()}-{arch}': dict(type=f'mmfreq.{name}', arch=arch)
         for name, kind in sorted(MODELS.module_dict.items())
-        if issubclass(kind, StagedBackbone)
+        if inspect.isclass(kind) and issubclass(kind, StagedBackbone)
         for arch in kind.arch_settings
     }
     return {**ours, **PEERS}

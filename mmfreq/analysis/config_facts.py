@@ -91,14 +91,14 @@ def decoder_of(config: Config) -> str:
         str: For example ``'Semantic FPN'`` or ``'Mask R-CNN'``.
     """
     model = model_settings(config)
-    if 'roi_head' in model:
+    if model.get('roi_head'):
         stages = 'Cascade ' if type_name(model['roi_head']).startswith('Cascade') else ''
-        if 'mask_head' in model['roi_head']:
+        if model['roi_head'].get('mask_head'):
             return f'{stages}Mask R-CNN'
         return f'{stages or "Faster "}R-CNN'
     for key in ('decode_head', 'bbox_head', 'mask_head', 'panoptic_head'):
-        if key in model:
-            head = model[key][-1] if isinstance(model[key], (list, tuple)) else model[key]
+        if model.get(key):
+            head = as_list(model[key])[-1]
             kind = type_name(head)
             if kind == 'SSDHead':
                 return 'SSDLite' if head.get('use_depthwise') else 'SSD'
@@ -141,9 +141,9 @@ def metrics_of(config: Config) -> tuple[str, ...]:
         mask AP of detectors as their evaluators say, or, if they do not, as their heads do.
     """
     model = model_settings(config)
-    if 'decode_head' in model:
+    if model.get('decode_head'):
         return ('mIoU',)
-    if 'head' in model:
+    if model.get('head'):
         return ('top-1',)
     said = [
         metric
@@ -151,7 +151,7 @@ def metrics_of(config: Config) -> tuple[str, ...]:
         for metric in as_list(evaluator.get('metric'))
     ]
     evaluated = tuple(name for metric, name in EVALUATED.items() if metric in said)
-    masks = ('mask AP',) if any('mask_head' in node for _, node in dicts_in(model)) else ()
+    masks = ('mask AP',) if any(node.get('mask_head') for _, node in dicts_in(model)) else ()
     return evaluated or ('box AP', *masks)
 
 

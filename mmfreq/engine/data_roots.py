@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from mmfreq.utils.config_tree import find_data_sets, map_leaves
+from mmfreq.utils.config_tree import as_list, find_data_sets, map_leaves
 
 __all__ = ['check_data', 'set_data_root']
 
@@ -101,7 +101,7 @@ def _paths(dataset: dict) -> Iterator[tuple[str, str]]:
     prefixes = prefix if isinstance(prefix, dict) else dict(data_prefix=prefix)
     for name, value in prefixes.items():
         part = f'data_prefix.{name}' if isinstance(prefix, dict) else name
-        for folder in value if isinstance(value, (list, tuple)) else [value]:
+        for folder in as_list(value):
             if isinstance(folder, str) and folder:
                 yield part, _join(root, folder)
     if isinstance(dataset.get('ann_file'), str) and dataset['ann_file']:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.pretrained import is_pretrained
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
-from mmfreq.utils.config_tree import dicts_in, find_backbones, package_of
+from mmfreq.utils.config_tree import as_list, dicts_in, find_backbones, package_of
 from mmfreq.utils.errors import CheckpointError
 from mmfreq.utils.names import enumerate_names
 
@@ -77,8 +77,7 @@ def set_pretrained(cfg: Config, source: str) -> None:
 
 def _entries(node: dict) -> tuple[list, list]:
     """All entries of an ``init_cfg``, and those that name no checkpoint."""
-    given = node.get('init_cfg') or []
-    entries = list(given) if isinstance(given, (list, tuple)) else [given]
+    entries = as_list(node.get('init_cfg') or None)
     return entries, [entry for entry in entries if not is_pretrained(entry)]
 
 
@@ -139,8 +138,7 @@ def check_loaded(model: nn.Module) -> None:
         CheckpointError: If no tensor of a file belongs to its part of the model.
     """
     for name, module in model.named_modules():
-        given = getattr(module, 'init_cfg', None) or []
-        for entry in given if isinstance(given, (list, tuple)) else [given]:
+        for entry in as_list(getattr(module, 'init_cfg', None)):
             if not is_pretrained(entry) or hasattr(module, 'adapt_checkpoint'):
                 continue
             source = entry['checkpoint']

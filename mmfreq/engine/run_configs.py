@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmfreq.engine.config_errors import check_keys, merge_options
 from mmfreq.engine.data_roots import check_data, set_data_root
 from mmfreq.utils.config_files import read_model_config
-from mmfreq.utils.config_tree import dicts_in, find_data_sets, type_name
+from mmfreq.utils.config_tree import as_list, dicts_in, find_data_sets, type_name
 
 __all__ = [
     'add_tensorboard',
@@ -156,8 +156,7 @@ def allow_mismatch(cfg: Config, heads: Sequence[str]) -> None:
         cfg.default_hooks = {**hooks, 'data_check': dict(type=DATA_CHECK)}
         found = [cfg.default_hooks['data_check']]
     for hook in found:
-        given = hook.get('allow', ())
-        hook['allow'] = [*([given] if isinstance(given, str) else given), *heads]
+        hook['allow'] = [*as_list(hook.get('allow')), *heads]
 
 
 def _is_data_check(node: dict) -> bool:

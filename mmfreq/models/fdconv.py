@@ -1,5 +1,6 @@
 """FDConv: Frequency Dynamic Convolution for Dense Image Prediction, arXiv 2503.18783."""
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -307,33 +308,27 @@ class FDConv(SpectralModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _plain_conv(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | tuple[int, ...],
-    stride: int | tuple[int, ...] = 1,
-    padding: int | tuple[int, ...] | str = 0,
-    dilation: int | tuple[int, ...] = 1,
-    groups: int = 1,
-    bias: bool = True,
-    padding_mode: str = 'zeros',
-    *,
-    use_fdconv_if_c_gt: int = 16,
-    use_fdconv_if_k_in: Sequence[int] = (1, 3),
-    **_: Any,
-) -> nn.Conv2d | None:
+def _plain_conv(*args: Any, **kwargs: Any) -> nn.Conv2d | None:
     """What stays a plain convolution, see :class:`FDConv`; None for what does not."""
-    height, width = to_2tuple(kernel_size)
+    bound = inspect.signature(FDConv.__init__).bind(None, *args, **kwargs)
+    bound.apply_defaults()
+    given = bound.arguments
+    height, width = to_2tuple(given['kernel_size'])
     is_dynamic = (
-        groups == 1
-        and min(in_channels, out_channels) > use_fdconv_if_c_gt
+        given['groups'] == 1
+        and min(given['in_channels'], given['out_channels']) > given['use_fdconv_if_c_gt']
         and height == width
-        and height in use_fdconv_if_k_in
+        and height in given['use_fdconv_if_k_in']
     )
     if is_dynamic:
         return None
-    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-    return nn.Conv2d(*arguments, padding_mode)  # type: ignore[arg-type]
+    return nn.Conv2d(**{name: given[name] for name in _OF_CONV2D})
+
+
+_OF_CONV2D = (
+    *('in_channels', 'out_channels', 'kernel_size', 'stride', 'padding', 'dilation', 'groups'),
+    *('bias', 'padding_mode'),
+)
 
 
 def _refuse_unusual(options: dict[str, Any], fixed: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from mmfreq.utils.config_tree import as_list
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.images import check_image_size
 
@@ -44,7 +45,8 @@ class NamedPipeline:
         """
         if not isinstance(info, dict):
             return self.pipeline(info)
-        files = [path for key in ('img_path', 'seg_map_path') for path in _paths_in(info.get(key))]
+        given = [path for key in ('img_path', 'seg_map_path') for path in as_list(info.get(key))]
+        files = [str(path) for path in given if path]
         if self.num_classes is not None:
             info.setdefault('num_classes', self.num_classes)
         try:
@@ -61,11 +63,6 @@ class NamedPipeline:
                 f'({type(error).__name__}: {reason}); check that the files are complete and hold '
                 'what the data set expects'
             ) from error
-
-
-def _paths_in(paths: Any) -> list[str]:
-    paths = paths if isinstance(paths, (list, tuple)) else [paths]
-    return [str(path) for path in paths if path]
 
 
 class NamedErrors:

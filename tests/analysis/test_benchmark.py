@@ -12,9 +12,10 @@ import torch
 
 from mmfreq.analysis.speed import benchmark
 from mmfreq.analysis.speed.benchmark import FIELDS, Case, measure_group
+from mmfreq.analysis.speed.plan import Choice, plan
 from mmfreq.analysis.speed.report import curves, write_report
 from mmfreq.analysis.speed.results import ResultFile
-from mmfreq.analysis.speed.workloads import Workload
+from mmfreq.analysis.speed.workloads import Workload, source_of
 
 MACHINE = 'a machine, 2 cores'
 
@@ -96,6 +97,21 @@ def test_whole_models(config, mode):
         for new, old in zip(workload.network.parameters(), before, strict=True)
     ]
     assert any(changed) == (mode == 'training')
+
+
+def test_models_are_named_in_four_ways():
+    library = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+    for model, expected in (
+        ('gfnet-h-ti', ('', 'gfnet-h-ti')),
+        ('plain:gfnet-h-ti', ('plain', 'gfnet-h-ti')),
+        ('my/networks.py:small', ('my/networks.py', 'small')),
+        (library, ('', library)),
+    ):
+        assert source_of(model) == expected
+    usual = (['inference'], ['eager'], ['cpu'], ['64'], [1], 1, None)
+    assert plan(Choice([library], *usual))[0][0].model == library
+    with pytest.raises(FileNotFoundError, match=r'there is no config mmdet::no\.py'):
+        plan(Choice(['mmdet::no.py'], *usual))
 
 
 @pytest.mark.parametrize('variant', ['amp', 'channels-last', 'amp+channels-last'])

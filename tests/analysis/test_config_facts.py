@@ -149,6 +149,15 @@ def test_metrics_without_an_evaluator_are_those_of_the_heads():
     assert metrics_of(Config(dict(model=DETECTOR, **boxes))) == ('box AP',)
 
 
+def test_a_head_that_a_config_takes_away_is_none():
+    """As a detector of boxes does that inherits from one of masks."""
+    config = Config(
+        dict(model={**DETECTOR, 'roi_head': {**DETECTOR['roi_head'], 'mask_head': None}})
+    )
+    assert decoder_of(config) == 'Faster R-CNN'
+    assert metrics_of(config) == ('box AP',)
+
+
 def test_what_is_missing_is_said():
     with pytest.raises(ConfigError, match='has no data set'):
         data_set_of(Config(dict(model=SEGMENTOR)))

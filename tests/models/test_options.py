@@ -1,6 +1,9 @@
 """What backbones have in common is declared once and shown by all of them."""
 
+import ast
 import inspect
+import re
+from types import NoneType
 
 import pytest
 from families import TINY
@@ -12,6 +15,7 @@ from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions, ResizableOptions
 from mmfreq.models.backbones.resizable import ResizableBackbone
 from mmfreq.models.layers import SpectralModule
+from mmfreq.registry import MODELS
 from mmfreq.zoo import backbone_names, set_image_size
 
 COMMON = BackboneOptions.__annotations__
@@ -47,6 +51,17 @@ def test_documentation_describes_every_argument(network):
     assert '**options' not in documented.__doc__
 
 
+def test_documented_defaults_are_those_of_the_signature(network):
+    documented = next(kind for kind in network.__mro__ if '__init__' in vars(kind))
+    entries = re.split(r'\n {8}(?=\w+ \()', documented.__doc__)
+    texts = {entry.split()[0]: entry for entry in entries[1:]}
+    plain = (bool, int, float, str, NoneType)
+    for name, parameter in inspect.signature(documented).parameters.items():
+        if isinstance(parameter.default, plain):
+            said = re.search(r'Defaults\s+to\s+`*([^\s`]+?)`*[.,:;]?(?:\s|$)', texts[name])
+            assert ast.literal_eval(said[1]) == parameter.default, name
+
+
 def test_defaults_are_those_of_the_signature(network):
     shown = inspect.signature(network).parameters
     model, explicit = network(), network(**{k: v.default for k, v in shown.items()})
@@ -80,6 +95,34 @@ def test_a_backbone_of_someone_else_shows_them_too():
     assert 'Defaults to 0.5 here.' in Other.__doc__
 
 
+def test_a_backbone_with_arguments_of_its_own_does_not_show_those_of_its_base():
+    class Other(mmfreq.models.GFNet):
+        def __init__(self, width: int, **kwargs: object) -> None:
+            super().__init__(**kwargs)
+
+    assert list(inspect.signature(Other).parameters) == ['width', 'kwargs']
+
+    class Another(mmfreq.models.GFNet):
+        def __init__(self, options: dict[str, int], **kwargs: object) -> None:
+            super().__init__(**kwargs)
+
+    assert list(inspect.signature(Another).parameters) == ['options', 'kwargs']
+
+
+def test_annotations_may_be_strings():
+    class Other(mmfreq.models.GFNet):
+        def __init__(self, width: 'int' = 3, **options: 'Unpack[ResizableOptions]') -> None:
+            super().__init__('ti', **options)
+
+    assert {'width', 'img_size', 'out_norm'} <= set(inspect.signature(Other).parameters)
+
+    class Unresolved(mmfreq.models.GFNet):
+        def __init__(self, **options: 'Unpack[NotImported]') -> None:  # noqa: F821
+            super().__init__('ti', **options)
+
+    assert list(inspect.signature(Unresolved).parameters) == ['options']
+
+
 @pytest.mark.parametrize('name', TINY)
 def test_a_backend_is_set_where_one_is_declared(name):
     model = TINY[name]()
@@ -95,5 +138,14 @@ def test_image_size_is_set_where_something_has_one():
     for name, config in backbone_names().items():
         settings = dict(config)
         set_image_size(settings, 64)
-        resizable = name.startswith(('gfnet', 'dfformer', 'cdfformer', 'gfformer'))
-        assert ('img_size' in settings) == resizable, name
+        ours = config['type'].startswith('mmfreq.')  # img_size of a peer may mean something else
+        takes_it = 'img_size' in inspect.signature(MODELS.get(config['type'])).parameters
+        assert ('img_size' in settings) == (ours and takes_it), name
+
+
+def test_what_is_registered_may_be_a_function():
+    MODELS.register_module('made_by_a_function', module=lambda: nn.Identity())
+    try:
+        assert 'gfnet-h-s' in backbone_names()
+    finally:
+        MODELS.module_dict.pop('made_by_a_function')

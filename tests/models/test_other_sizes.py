@@ -12,9 +12,16 @@ from mmengine.runner.checkpoint import load_state_dict
 from mmseg.apis import init_model
 from torch import nn
 
+from mmfreq.models.backbones.metaformer_baseline import (
+    baseline_stage,
+    baseline_stem,
+    baseline_stem_size,
+)
+from mmfreq.models.backbones.resizable import ResizableBackbone
+from mmfreq.models.mixers import GlobalFilter
 from mmfreq.registry import MODELS
 
-RESIZED = {name: TINY[name] for name in ('GFNet', 'GFNet-flat', 'DFFormer', 'CDFFormer')}
+RESIZED = {name: tiny for name, tiny in TINY.items() if issubclass(tiny.func, ResizableBackbone)}
 LOADERS = {
     'PyTorch': lambda model, tensors: model.load_state_dict(tensors),
     'MMEngine': lambda model, tensors: load_state_dict(model, tensors, strict=True),
@@ -61,6 +68,31 @@ def test_sizes_of_the_same_shape_are_told_apart(load):
     model, resized = network(img_size=(64, 128)), network(img_size=(64, 144))
     load(resized, model.state_dict())
     image = torch.randn(1, 3, 64, 144)
+    for ours, theirs in zip(resized(image), model(image), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+class Unreleased(ResizableBackbone):
+    """A network of someone else, of which nothing was released."""
+
+    def __init__(self, **options):
+        dims = (8, 16)
+        super().__init__(
+            stem=lambda in_channels, _: baseline_stem(in_channels, dims[0]),
+            stage=lambda i, drop_paths, size: baseline_stage(
+                i, dims, drop_paths, lambda: GlobalFilter(dims[i], size)
+            ),
+            stem_size=baseline_stem_size,
+            embed_dims=dims,
+            depths=(1, 1),
+            **options,
+        )
+
+
+def test_a_network_without_released_files(load):
+    model, resized = Unreleased(img_size=64), Unreleased(img_size=(64, 96))
+    load(resized, model.state_dict())
+    image = torch.randn(1, 3, 64, 96)
     for ours, theirs in zip(resized(image), model(image), strict=True):
         torch.testing.assert_close(ours, theirs)
 

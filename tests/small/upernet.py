@@ -2,7 +2,7 @@
 _base_ = [
     '../../configs/_base_/models/upernet.py',
     '../../configs/_base_/datasets/mini_ade20k.py',
-    '../../configs/_base_/schedules/mini.py',
+    '../../configs/_base_/schedules/160k.py',
     '../../configs/_base_/models/gfnet_h_ti.py',
 ]
 crop_size = (64, 64)
@@ -30,16 +30,10 @@ model = dict(
     auxiliary_head=dict(in_channels=_base_.embed_dims[2], num_classes=_base_.num_classes),
     test_cfg=dict(crop_size=crop_size, stride=crop_size),
 )
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-4), paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate)
-)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1),
     dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1, end=160000, by_epoch=False),
 ]
-train_cfg = dict(max_iters=2, val_interval=16000)
-default_hooks = dict(
-    logger=dict(interval=1), checkpoint=dict(interval=16000), visualization=dict(interval=1)
-)
-randomness = dict(seed=None)
-auto_scale_lr = dict(base_batch_size=16)
+train_cfg = dict(max_iters=2)
+default_hooks = dict(logger=dict(interval=1), visualization=dict(interval=1))

@@ -8,7 +8,7 @@ import torch
 from families import TINY
 from process import here, refusal
 
-from mmfreq.analysis.speed.plain import make_plain
+from mmfreq.analysis.speed.plain import build, make_plain
 from mmfreq.analysis.speed.results import regressions
 from mmfreq.analysis.speed.workloads import Workload
 from mmfreq.ops import choice
@@ -81,6 +81,12 @@ def test_plain_layers_compute_the_same(name):
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     for a, b in zip(ours(images), plain(images), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize('name', ['fdresnet-18', 'dsm-s', 'resnet-50'])
+def test_what_is_not_plain_is_not_called_so(name):
+    with pytest.raises(ValueError, match=f'no plain layers for {name}'):
+        build(name, (64, 64))
 
 
 def test_a_plain_network_is_a_workload():

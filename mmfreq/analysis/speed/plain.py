@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
 from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.layers import SpectralModule
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
 from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
@@ -35,10 +36,20 @@ def build(name: str, shape: tuple[int, int]) -> nn.Module:
 
     Returns:
         nn.Module: The backbone in evaluation mode.
+
+    Raises:
+        ValueError: If it has spectral layers without a plain form, or none at all.
     """
     settings = dict(backbone_config(name))
     set_image_size(settings, shape)
-    return make_plain(build_backbone(settings))
+    network = build_backbone(settings)
+    is_spectral = _has_spectral_layers(network)
+    if not is_spectral or _has_spectral_layers(make_plain(network)):
+        raise ValueError(
+            f'there are no plain layers for {name}; plain: takes variants of GFNet, DFFormer, '
+            'CDFFormer, GFFormer and AFFNet'
+        )
+    return network
 
 
 def global_filter(x: Tensor, weight: Tensor) -> Tensor:
@@ -160,6 +171,10 @@ class PlainAdaptiveFilter(nn.Module):
         filtered = torch.view_as_complex(mask).flatten(1, 2) * spectrum
         filtered = torch.fft.irfft2(filtered, s=x.shape[2:], dim=(2, 3), norm='ortho')
         return (x + filtered).permute(0, 2, 3, 1)
+
+
+def _has_spectral_layers(network: nn.Module) -> bool:
+    return any(isinstance(module, SpectralModule) for module in network.modules())
 
 
 def _complex_linear(

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from mmfreq.analysis.speed.benchmark import Case, measure_group
 from mmfreq.analysis.speed.results import ResultFile, describe_machine
-from mmfreq.analysis.speed.workloads import VARIANTS, load_source
+from mmfreq.analysis.speed.workloads import VARIANTS, load_source, source_of
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import backbone_config
 
-__all__ = ['PRESETS', 'Choice', 'measure_missing', 'plan']
+__all__ = ['PRESETS', 'RIVALS', 'Choice', 'measure_missing', 'plan']
 
 ORIGINALS = ('gfnet-h-s', 'dfformer-s18', 'affnet-base')
 RIVALS = ('convnext-t', 'swin-t')
@@ -24,7 +24,7 @@ SIDES = (224, 384, 512, 768, 1024, 1536)
 AWKWARD = ((800, 1344), (796, 1332))  # maps of 200 x 336 and 199 x 333 at stride 4
 
 PRESETS = ('resolution', 'originals')
-PRESET_MODELS = ('dfformer-s18', 'cdfformer-s18', 'gfformer-s18', 'convnext-t', 'swin-t')
+PRESET_MODELS = ('dfformer-s18', 'cdfformer-s18', 'gfformer-s18', *RIVALS)
 PRESET_SIZES = (256, 384, 512, 768, 1024, 1536, 2048)
 LARGEST_ON_CPU = 1024
 
@@ -78,10 +78,11 @@ def plan(choice: Choice) -> list[list[Case]]:
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')
     for model in models:
-        if model.startswith('plain:'):
-            backbone_config(model.removeprefix('plain:'))
-        elif '.py:' in model:
-            load_source(model.partition(':')[0])
+        source, name = source_of(model)
+        if source == 'plain':
+            backbone_config(name)
+        elif source:
+            load_source(source)
         elif is_config(model):
             read_model_config(model)
         else:

@@ -1,6 +1,7 @@
 """What a benchmark times: a forward pass or a training step of a network on made-up images."""
 
 import importlib.util
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -23,7 +24,7 @@ from mmfreq.zoo import (
     set_image_size,
 )
 
-__all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source']
+__all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source', 'source_of']
 
 MODES = ('inference', 'training')
 VARIANTS = ('eager', 'compiled', 'amp', 'channels-last')
@@ -145,6 +146,20 @@ def data_samples(
     return [SegDataSample(gt_sem_seg=label, metainfo=sizes) for label in labels]
 
 
+def source_of(model: str) -> tuple[str, str]:
+    """What builds a model that is not built by its name or config alone.
+
+    Args:
+        model (str): See :class:`Workload`.
+
+    Returns:
+        tuple[str, str]: ``'plain'`` or the path of a Python file, and the name for it; ``''`` and
+        the model for backbones and configs, those of a library (``mmdet::...``) among them.
+    """
+    found = re.fullmatch(r'(plain|.+\.py):([^:]+)', model)
+    return (found[1], found[2]) if found else ('', model)
+
+
 def load_source(path: str | Path) -> ModuleType:
     """Import a Python file that belongs to no package.
 
@@ -170,11 +185,10 @@ def _build(
     model: str, shape: tuple[int, int], batch_size: int
 ) -> tuple[nn.Module, int, list[Any] | None]:
     """Network, channels of its images, and annotations of whole models."""
-    source, _, name = model.partition(':')
-    if source == 'plain':
-        return plain.build(name, shape), 3, None
-    if '.py:' in model:
-        return load_source(source).build(name, shape), 3, None
+    source, name = source_of(model)
+    if source:
+        build = plain.build if source == 'plain' else load_source(source).build
+        return build(name, shape), 3, None
     if not is_config(model):
         settings = dict(backbone_config(model))
         set_image_size(settings, shape)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from mmfreq.analysis.speed.plan import RIVALS
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.facts import MEASURED, measured_cost, provenance
 from mmfreq.utils.config_tree import type_name
@@ -21,7 +22,6 @@ __all__ = ['MEASUREMENTS', 'measure', 'smallest_backbones']
 NO_DATA = 'none; counts do not depend on what an image shows'
 RANDOM = 'random images, random weights'
 REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
-RIVALS = ('convnext-t', 'swin-t')
 
 
 def smallest_backbones() -> list[str]:

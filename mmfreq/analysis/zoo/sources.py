@@ -10,19 +10,15 @@ from mmengine.config import Config
 from mmfreq.analysis.config_facts import family_of
 from mmfreq.facts import measured_cost, provenance, read_published
 
-__all__ = ['Sources', 'config_files', 'millions']
-
-
-def config_files(folder: Path = Path('configs')) -> list[Path]:
-    """Configs of the zoo: the files of a folder, without those of folders in it."""
-    return sorted(folder.glob('*.py'))
+__all__ = ['Sources', 'millions']
 
 
 class Sources:
     """Facts about configs and backbones, each from its one source.
 
     Args:
-        paths (Sequence[Path], optional): Configs. Defaults to None: those of this repository.
+        paths (Sequence[Path], optional): Configs. Defaults to None: the files directly in
+            ``configs``.
 
     Attributes:
         configs (dict[Path, Config]): Configs by path, in alphabetical order.
@@ -32,7 +28,7 @@ class Sources:
 
     def __init__(self, paths: Sequence[Path] | None = None) -> None:
         self.published = read_published()
-        paths = config_files() if paths is None else paths
+        paths = sorted(Path('configs').glob('*.py')) if paths is None else paths
         self.configs = {path: Config.fromfile(path) for path in paths}
         self.families = {
             path: family_of(config, self.published.families)

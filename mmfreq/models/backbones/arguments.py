@@ -1,29 +1,8 @@
-"""What the arguments of backbones mean: variants, stages and sizes."""
+"""What the arguments of backbones mean: variants, stages and image sizes."""
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ['pyramid_sizes', 'resolve_arch', 'resolve_out_indices', 'to_pair']
-
-
-def pyramid_sizes(
-    size: tuple[int, int], num_stages: int, downsample_stages: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Sizes of the stages' feature maps.
-
-    Args:
-        size (tuple[int, int]): Size ``(h, w)`` behind the stem.
-        num_stages (int): Number of stages.
-        downsample_stages (Sequence[int]): Stages that start by halving their maps, rounding up.
-
-    Returns:
-        list[tuple[int, int]]: Size ``(h, w)`` of each stage.
-    """
-    sizes = []
-    for i in range(num_stages):
-        if i in downsample_stages:
-            size = (-(-size[0] // 2), -(-size[1] // 2))
-        sizes.append(size)
-    return sizes
+__all__ = ['resolve_arch', 'resolve_out_indices', 'to_pair']
 
 
 def resolve_out_indices(

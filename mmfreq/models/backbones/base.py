@@ -20,6 +20,7 @@ from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.models.stage import Stage
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
 from mmfreq.ops.tracing import is_traced
+from mmfreq.utils.config_tree import as_list
 
 __all__ = ['BATCH_NORM', 'LAYER_NORM', 'StagedBackbone']
 
@@ -42,7 +43,8 @@ class StagedBackbone(BaseModule):
             its blocks; returns a module that maps ``(B, C, H, W)`` to ``(B, C', H', W')``.
         embed_dims (Sequence[int]): Channels of each stage.
         depths (Sequence[int]): Blocks of each stage.
-        **options: Common arguments.
+        out_indices, in_channels, drop_path_rate, frozen_stages, with_cp, norm_eval, out_norm,
+            backend, init_cfg: See :class:`BackboneOptions`.
 
     Attributes:
         arch_settings (dict[str, dict]): Settings of the known variants by name.
@@ -206,7 +208,7 @@ class StagedBackbone(BaseModule):
             ValueError: If it does not belong to this network, or ``init_cfg`` has unknown keys.
         """
         given = self.init_cfg
-        cfgs = [given] if isinstance(given, dict) else given or []
+        cfgs = as_list(given)
         others = [cfg for cfg in cfgs if not is_pretrained(cfg)]
         self.init_cfg = others or self.default_init
         super().init_weights()

@@ -4,9 +4,9 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, is_typeddict
 
 __all__ = ['BackboneOptions', 'ResizableOptions', 'show_options']
 
@@ -68,16 +68,21 @@ def show_options(backbone: type) -> None:
     """Let signature and docstring of a class name each argument behind its ``**options``.
 
     Args:
-        backbone (type): Class whose ``__init__`` ends with ``**options: Unpack[...]`` of one of
-            the above, and whose ``default_options`` are the defaults that differ from those of the
-            constructors of its bases. Others are left as they are.
+        backbone (type): Class whose ``__init__`` ends with ``**options: Unpack[...]``, also as a
+            string, of one of the above, and whose ``default_options`` are the defaults that differ
+            from those of the constructors of its bases. One with another ``__init__`` shows what
+            that takes, and one without shows what its base does.
     """
     constructor = vars(backbone).get('__init__')
-    own = dict(inspect.signature(constructor).parameters) if constructor else {}
-    if 'options' not in own:
+    if constructor is None:
         return
-    (declared,) = get_args(own.pop('options').annotation)
-    own.pop('self')
+    own = dict(inspect.signature(constructor).parameters)
+    own.pop('self', None)
+    declared = _declared(constructor)
+    if declared is None:  # else it would inherit what its base shows
+        backbone.__signature__ = inspect.Signature(list(own.values()))  # type: ignore[attr-defined]
+        return
+    del own['options']
     different: dict = backbone.default_options  # type: ignore[attr-defined]
     defaults = {**dict(_defaults(backbone)), **different}
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -96,6 +101,18 @@ def show_options(backbone: type) -> None:
         backbone.__doc__ = re.sub(
             r' +\*\*options: .*\n', lambda _: described, backbone.__doc__, count=1
         )
+
+
+def _declared(constructor: Any) -> type | None:
+    """The declaration behind a constructor's ``**options``; None if it has none."""
+    options = inspect.signature(constructor).parameters.get('options')
+    kind = None if options is None else options.annotation
+    if isinstance(kind, str):  # by ``from __future__ import annotations``
+        try:
+            kind = eval(kind, constructor.__globals__)
+        except NameError:  # imported for type checkers only
+            return None
+    return next(filter(is_typeddict, get_args(kind)), None)
 
 
 def _defaults(backbone: type) -> Iterator[tuple[str, object]]:

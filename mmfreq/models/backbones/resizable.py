@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from mmfreq.models.backbones.arguments import pyramid_sizes, to_pair
+from mmfreq.models.backbones.arguments import to_pair
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
@@ -35,6 +35,8 @@ class ResizableBackbone(StagedBackbone):
         depths (Sequence[int]): Blocks of each stage.
         isotropic (bool): Whether all stages have maps of one size; else all but the first halve
             them, rounding up. Defaults to False.
+        img_size (int | tuple[int, int]): See :class:`ResizableOptions`. Defaults to 224.
+        resize_mode (str, optional): See :class:`ResizableOptions`. Defaults to None.
         **options: Common arguments.
 
     Attributes:
@@ -58,9 +60,9 @@ class ResizableBackbone(StagedBackbone):
         resize_mode: str | None = None,
         **options: Unpack[BackboneOptions],
     ) -> None:
-        height, width = to_pair(img_size)
-        halved = range(0) if isotropic else range(1, len(depths))
-        sizes = pyramid_sizes((stem_size(height), stem_size(width)), len(depths), halved)
+        height, width = (stem_size(side) for side in to_pair(img_size))
+        strides = [1 if isotropic else 2**i for i in range(len(depths))]
+        sizes = [(-(-height // stride), -(-width // stride)) for stride in strides]
         super().__init__(
             stem=lambda in_channels: stem(in_channels, sizes[0]),
             stage=lambda i, drop_paths: stage(i, drop_paths, sizes[i]),
@@ -100,12 +102,13 @@ class ResizableBackbone(StagedBackbone):
 
         Returns:
             dict[str, Tensor] | None: Tensors by this library's names, their layout changed where
-            the original's differs; None if the file is not a released one.
+            the original's differs; None if the file is not a released one, as all are of a network
+            whose authors released nothing.
 
         Raises:
             ValueError: If a tensor does not have a shape that it can have; the message names it.
         """
-        raise NotImplementedError
+        return None
 
     def adapt_checkpoint(
         self, state_dict: dict[str, Tensor]

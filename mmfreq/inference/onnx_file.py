@@ -46,7 +46,7 @@ def metadata_of(model: Any, kind: str, shape: tuple[int, int], command: str) -> 
     for key, backbone_key in (('mean', 'image_mean'), ('std', 'image_std')):
         value = getattr(preprocessor, key, None)
         if value is not None:
-            facts[key] = [float(number) for number in value.flatten()]
+            facts[key] = [round(float(number), 4) for number in value.flatten()]
         elif hasattr(model, backbone_key):
             facts[key] = list(getattr(model, backbone_key))
     swaps = ('channel_conversion', 'to_rgb')  # of MMSeg and MMDet, of MMPretrain

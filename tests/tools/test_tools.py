@@ -157,7 +157,7 @@ def test_what_the_slurm_scripts_ask_for(tmp_path, requeue):
 )
 def test_help_has_an_example(tool):
     done = python(f'tools/{tool}', '--help')
-    assert re.search(rf'examples?:\s+python tools/{tool}', done.stdout)
+    assert re.search(rf'examples?:\s+(python tools/{tool}|mmfreq {Path(tool).stem}) ', done.stdout)
 
 
 @pytest.mark.parametrize(

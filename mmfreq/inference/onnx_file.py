@@ -49,7 +49,7 @@ def metadata_of(model: Any, kind: str, shape: tuple[int, int], command: str) -> 
             facts[key] = [round(float(number), 4) for number in value.flatten()]
         elif hasattr(model, backbone_key):
             facts[key] = list(getattr(model, backbone_key))
-    swaps = ('channel_conversion', 'to_rgb')  # of MMSeg and MMDet, of MMPretrain
+    swaps = ('_channel_conversion', 'to_rgb')  # of MMEngine, of MMPretrain
     is_rgb = preprocessor is None or any(getattr(preprocessor, name, False) for name in swaps)
     facts['channel_order'] = 'RGB' if is_rgb else 'as read'
     if meta:

@@ -235,3 +235,17 @@ def test_models_and_checkpoints_that_do_not_belong_together(segmentor, tmp_path)
         mmfreq.init_model('tests/small/upernet.py', str(tmp_path / 'part.pth'), 'cpu')
     with pytest.raises(FileNotFoundError, match=r'did you mean .*upernet_gfnet_h_s_ade20k'):
         mmfreq.init_model('upernet_gfnet_h_s_ade2k')
+
+
+def test_an_onnx_file_predicts_the_same(classifier, folder, tmp_path):
+    from mmfreq.export import export_onnx, part_to_export
+    from mmfreq.inference.onnx_file import OnnxModel, metadata_of
+
+    (expected,) = mmfreq.predict(classifier, folder / 'plain.png')
+    network = part_to_export(classifier)
+    about = metadata_of(classifier, type(network).__name__, (64, 64), 'a test')
+    path = tmp_path / 'classifier.onnx'
+    export_onnx(network, torch.zeros(1, 3, 64, 64), path, metadata=about)
+    (found,) = mmfreq.predict(OnnxModel(path), folder / 'plain.png')
+    assert found.classes == expected.classes
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)

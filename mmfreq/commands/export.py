@@ -26,10 +26,11 @@ from mmfreq.engine.command_line import (
 )
 from mmfreq.engine.config_errors import merge_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
-from mmfreq.inference.model import init_model
+from mmfreq.inference.model import load_model
 from mmfreq.inference.onnx_file import metadata_of
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import (
+    build_model,
     image_channels,
     model_settings,
     set_image_size,
@@ -107,8 +108,10 @@ def open_network(
                 f'{args.model} cannot take images of {shape[0]} x {shape[1]} pixels: {error}'
             ) from error
     set_image_size(model_settings(config)['backbone'], shape)
-    model = init_model(config, args.checkpoint, 'cpu')
-    return model, part_to_export(model)
+    model = build_model(config)
+    network = part_to_export(model)
+    load_model(model, config, args.checkpoint)
+    return model, network
 
 
 def read_batches(

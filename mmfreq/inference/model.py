@@ -18,7 +18,7 @@ from mmfreq.utils.config_tree import as_list, find_data_sets
 from mmfreq.utils.errors import CheckpointError
 from mmfreq.zoo import build_model, model_settings
 
-__all__ = ['init_model']
+__all__ = ['init_model', 'load_model']
 
 GOLDEN_RATIO = 0.618034
 
@@ -47,38 +47,49 @@ def init_model(
     cfg = read_model_config(config) if isinstance(config, str) else config
     device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
     init_default_scope(cfg.get('default_scope', 'mmengine'))  # as the libraries' own functions do
-    model: Any = build_model(cfg)
-    stored: dict[str, Any] = {}
-    if checkpoint is not None:
-        content = read_checkpoint(checkpoint)
-        load_whole(model, find_weights(content, checkpoint), checkpoint, str(config_name(config)))
-        meta = content.get('meta') if isinstance(content, dict) else None
-        stored = (meta.get('dataset_meta') if isinstance(meta, dict) else None) or {}
-    model.dataset_meta = _dataset_meta(cfg, stored, checkpoint)
-    model.cfg = model._config = cfg  # the latter is MMPretrain's name
+    model = build_model(cfg)
+    load_model(model, cfg, checkpoint)
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:  # whatever a driver says
         raise ValueError(f'there is no device {device!r}: {error}') from error
 
 
-def config_name(config: str | Config) -> str:
-    """What a config is called in messages."""
-    return config if isinstance(config, str) else str(config.filename or 'the config')
+def load_model(model: Any, cfg: Config, checkpoint: str | None) -> None:
+    """Load a checkpoint into a model, and say what its classes are called.
+
+    Args:
+        model (nn.Module): Model of the config; gets ``cfg`` and ``dataset_meta``.
+        cfg (Config): Its config.
+        checkpoint (str, optional): As in :func:`init_model`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the checkpoint belongs to another model.
+    """
+    stored: dict[str, Any] = {}
+    if checkpoint is not None:
+        content = read_checkpoint(checkpoint)
+        name = str(cfg.filename or 'the config')
+        load_whole(model, find_weights(content, checkpoint), checkpoint, name)
+        meta = content.get('meta') if isinstance(content, dict) else None
+        stored = (meta.get('dataset_meta') if isinstance(meta, dict) else None) or {}
+    model.dataset_meta = _dataset_meta(cfg, stored, checkpoint)
+    model.cfg = model._config = cfg  # the latter is MMPretrain's name
 
 
 def _dataset_meta(cfg: Config, stored: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
     """Names and colours of classes: the checkpoint's, else those of the config's data set."""
     known = _meta_of_data(cfg)
-    classes = stored.get('classes') or known.get('classes')
     count = _num_classes(cfg)
-    if classes is None:
-        classes = [f'class {i}' for i in range(count or 0)]
-    if count is not None and len(classes) != count:
+    classes = stored.get('classes') or known.get('classes') or ()
+    if stored.get('classes') and count not in (None, len(classes)):
         raise CheckpointError(
-            f'{checkpoint or "the data set of the config"} names {len(classes)} classes, and the '
-            f'model of the config has {count}; use the config that belongs to it'
+            f'{checkpoint} names {len(classes)} classes, and the model of the config has {count}; '
+            'use the config that belongs to it'
         )
+    if count not in (None, len(classes)):  # the data set of the config is another one
+        classes = [f'class {i}' for i in range(count or 0)]
     same = [*classes] == [*(known.get('classes') or ())]
     palette = stored.get('palette') or (known.get('palette') if same else None)
     return dict(

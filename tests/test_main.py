@@ -9,33 +9,50 @@ import zipfile
 import pytest
 from process import here, output, python, refusal
 
-from mmfreq.__main__ import COMMANDS
+from mmfreq import __version__
+from mmfreq.__main__ import COMMANDS, main
 
 
-def test_every_command_has_help_with_an_example():
+@pytest.fixture
+def mmfreq(monkeypatch, capsys):
+    """Runs the command in this process; returns its exit status and what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['mmfreq', *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        return status or 0, capsys.readouterr().out
+
+    return run
+
+
+def test_every_command_has_help_with_an_example(mmfreq):
     for name in COMMANDS:
-        done = python('-m', 'mmfreq', name, '--help')
-        assert f'mmfreq {name}' in done.stdout, name
-        assert 'OneDL' not in output(done)
+        status, printed = mmfreq(name, '--help')
+        assert status == 0 and f'mmfreq {name}' in printed, name
 
 
-def test_unknown_commands():
-    done = python('-m', 'mmfreq', 'trian', check=False)
-    assert done.returncode == 1 and "there is no command 'trian'; did you mean train" in done.stderr
-    assert python('-m', 'mmfreq', check=False).returncode == 2
+@pytest.mark.thorough
+def test_nothing_is_printed_that_nobody_asked_for():
+    for arguments in (('list',), ('flops', 'upernet_gfnet_h_ti_ade20k')):
+        assert 'OneDL' not in output(python('-m', 'mmfreq', *arguments))
 
 
-def test_lists():
-    done = python('-m', 'mmfreq', 'list', 'gfnet-h-*')
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == [
-        'gfnet-h-ti',
-        'gfnet-h-s',
-        'gfnet-h-b',
-    ]
-    done = python('-m', 'mmfreq', 'list', '--configs', 'ssdlite*')
-    assert len(done.stdout.split()) == 3
-    assert 'https://' in python('-m', 'mmfreq', 'list', '--weights', 'dfformer-s18').stdout
-    assert 'nothing is called' in python('-m', 'mmfreq', 'list', 'x', check=False).stderr
+def test_unknown_commands(mmfreq):
+    assert mmfreq('trian')[0] == "error: there is no command 'trian'; did you mean train?"
+    assert mmfreq()[0] == 2
+    assert mmfreq('--version') == (0, f'{__version__}\n')
+
+
+def test_lists(mmfreq):
+    lines = mmfreq('list', 'gfnet-h-*')[1].splitlines()[2:]
+    assert [line.split()[0] for line in lines] == ['gfnet-h-ti', 'gfnet-h-s', 'gfnet-h-b']
+    assert len(mmfreq('list', '--configs', 'ssdlite*')[1].split()) == 3
+    assert 'https://' in mmfreq('list', '--weights', 'dfformer-s18')[1]
+    assert 'nothing is called' in mmfreq('list', 'x')[0]
 
 
 def test_configs_by_name_and_wrong_input_of_predict(tmp_path):
@@ -124,6 +141,7 @@ def test_a_wheel_is_the_whole_product(wheel, mini_data, tmp_path):
     assert 'gfnet-h-s' in run('list') and 'flops' in run('flops', 'upernet_gfnet_h_ti_ade20k')
 
 
+@pytest.mark.thorough
 def test_onnx_files_carry_their_meaning(tmp_path, mini_data):
     import onnx
 

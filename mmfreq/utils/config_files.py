@@ -75,7 +75,9 @@ def config_path(name: str) -> Path:
 
 def _configs_of(library: str) -> Path:
     if library not in LIBRARIES:
-        raise ValueError(f'{library}::: configs are in mmfreq, {", ".join(LIBRARIES)}')
+        raise ValueError(
+            f'no library {library!r}: configs are in mmfreq, mmdet, mmseg and mmpretrain'
+        )
     package = importlib.util.find_spec(library)
     if package is None or package.origin is None:
         raise ValueError(f"{library} is not installed; pip install 'mmfreq[onedl]'")

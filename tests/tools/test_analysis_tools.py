@@ -148,7 +148,7 @@ def test_wrong_input_to_get_flops(tmp_path):
         ((tmp_path / 'syntax.py',), 'syntax.py cannot be read (SyntaxError'),
         ((SSD, '--cfg-options', 'model.backbone.in_chanels=1'), 'did you mean in_channels?'),
         (('--backbone', 'gfnet-ti', '--cfg-options', 'a=1'), '--cfg-options is for configs'),
-        (('mmsome::no/such.py',), 'configs are in mmdet, mmseg and mmpretrain'),
+        (('mmsome::no/such.py',), 'configs are in mmfreq, mmdet, mmseg and mmpretrain'),
         (('--backbone', 'gfnet-h-s', '--shape', 0), '--shape takes'),
         ((), 'name configs or a backbone'),
         ((SSD, '--arch', 's'), '--arch is for --backbone'),

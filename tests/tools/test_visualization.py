@@ -112,7 +112,7 @@ def test_wrong_input(images, tmp_path):
         ((*filters, 'gfnet-hti'), 'did you mean gfnet-ti'),
         ((*filters, 'gfnet-h-ti', '--checkpoint', 'no.pth'), 'no.pth'),
         ((*filters, 'gfnet-h-ti', '--checkpoint', tmp_path / 'broken.pth'), 'broken.pth'),
-        ((*filters, 'affnet-et'), 'has no filters to draw; some need --images'),
+        ((*filters, 'affnet-et'), 'has no filters that this tool knows; those of AFFNet'),
         ((*filters, 'affnet-et', '--images', tmp_path / 'broken.jpg'), 'is not a whole image'),
         ((*spectrum, 'affnet-et', '--images', 'no.jpg'), 'there is no image no.jpg'),
         (

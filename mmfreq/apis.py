@@ -54,7 +54,7 @@ def create_backbone(
             images of any other size work, too. Backbones without such filters take any size alike.
             Defaults to 224.
         out_indices (int | Sequence[int], optional): Stages whose maps are returned. Defaults to
-            None: all four stages, the last block of isotropic networks.
+            None: four maps, of all stages, or the ends of four groups of blocks.
         **options: Other arguments of the backbone, such as ``drop_path_rate``, ``frozen_stages`` or
             ``backend``.
 

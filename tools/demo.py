@@ -52,7 +52,8 @@ def draw_sheet(checkpoint: Path, root: Path, path: Path) -> None:
     settings = model.cfg.val_dataloader.dataset
     settings.data_root = str(root)
     with DefaultScope.overwrite_default_scope('mmseg'):
-        samples = [DATASETS.build(settings)[i]['data_samples'] for i in range(SHOWN)]
+        dataset = DATASETS.build(settings)
+        samples = [dataset[i]['data_samples'] for i in range(SHOWN)]
     rows = []
     for sample, found in zip(samples, predict(model, [s.img_path for s in samples]), strict=True):
         truth = sample.gt_sem_seg.data[0].numpy()

@@ -46,6 +46,8 @@ def backbones(pattern: str) -> str:
         params = f'{int(cost["params"]) / 1e6:.1f} M' if cost else ''
         flops = f'{float(cost["flops"]) / 1e9:.2f} G' if cost else ''
         rows.append((name, params, flops, top.get(name, ''), 'yes' if name in released else ''))
+    if not rows:
+        return ''
     heads = ('backbone', 'parameters', 'FLOPs', 'top-1 (published)', 'released weights')
     return tabulate(rows, heads, disable_numparse=True)
 
@@ -74,6 +76,6 @@ def main() -> None:
     with errors_as_messages():
         show = configs if args.configs else weights if args.weights else backbones
         found = show(args.pattern)
-        if not found or (show is backbones and not list_backbones(args.pattern)):
+        if not found:
             raise ValueError(f'nothing is called {args.pattern!r}; leave it out to see all names')
         print(found)

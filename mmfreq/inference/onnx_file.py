@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mmfreq.inference.results import Classification, Prediction, Segmentation
 from mmfreq.inference.sources import read_source
-from mmfreq.utils.errors import DataError
 from mmfreq.version import __version__
 
 __all__ = ['OnnxModel', 'metadata_of']
@@ -124,11 +123,7 @@ class OnnxModel:
         Raises:
             DataError: If it is not a whole image with three channels.
         """
-        pixels = read_source(image)
-        if pixels.ndim != 3 or pixels.shape[2] != len(self.facts['mean']):
-            name = image if isinstance(image, str) else 'the image'
-            raise DataError(f'{name} does not have {len(self.facts["mean"])} channels')
-        return pixels
+        return read_source(image, 3)
 
     def predict_images(self, images: Sequence[Image]) -> list[Prediction]:
         """Predict images, one after the other.

@@ -156,14 +156,7 @@ class Predictor:
             DataError: If it is not a whole image, or has another number of channels than the
                 network takes; it is named.
         """
-        pixels = read_source(image, self._load and self._load_file)
-        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-        if channels != self.channels:
-            name = image if isinstance(image, str) else 'the image'
-            raise DataError(
-                f'{name} has {channels} channels, and the network takes {self.channels}'
-            )
-        return pixels
+        return read_source(image, self.channels, self._load and self._load_file)
 
     def predict_images(self, images: Sequence[Image]) -> list[Prediction]:
         """Predict images.

@@ -66,7 +66,9 @@ def find_sources(images: Any) -> list[Source]:
     ]
 
 
-def read_source(image: 'str | NDArray[np.uint8]', load: Any = None) -> 'NDArray[np.uint8]':
+def read_source(
+    image: 'str | NDArray[np.uint8]', channels: int, load: Any = None
+) -> 'NDArray[np.uint8]':
     """Read an image as a training reads it.
 
     Files with other than 8 bits per channel become 8 bits, as OpenCV does it, and a line in the log
@@ -74,16 +76,26 @@ def read_source(image: 'str | NDArray[np.uint8]', load: Any = None) -> 'NDArray[
 
     Args:
         image (str | NDArray): Path, or an image that is returned as it is.
+        channels (int): How many channels it must have.
         load (Callable, optional): What reads a file in place of :func:`mmcv.imread`.
 
     Returns:
         NDArray: BGR image of shape ``(H, W, C)``.
 
     Raises:
-        DataError: If the file is not a whole image, or has more pixels than is safe; it is named.
+        DataError: If the file is not a whole image, has more pixels than is safe, or the image has
+            another number of channels; it is named.
     """
-    if isinstance(image, np.ndarray):
-        return image
+    pixels = image if isinstance(image, np.ndarray) else _read_file(image, load)
+    found = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if found != channels:
+        name = image if isinstance(image, str) else 'the image'
+        raise DataError(f'{name} has {found} channels, and the network takes {channels}')
+    return pixels
+
+
+def _read_file(image: str, load: Any) -> 'NDArray[np.uint8]':
+    """The image in a file, after looking whether it is a whole and harmless one."""
     if Path(image).stat().st_size == 0:
         raise DataError(f'{image} is empty (0 bytes)')
     try:

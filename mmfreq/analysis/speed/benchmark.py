@@ -10,8 +10,9 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +112,8 @@ class _Worker:
         self.turns: list[list[float]] = []
         self._connection, child = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=_serve, args=(child, case, warmup), daemon=True)
-        self._process.start()
+        with _interrupts_put_off():
+            self._process.start()
         child.close()
         self.status = ''
         self.facts: dict[str, Any] = self._ask() or {}
@@ -162,6 +164,24 @@ class _Worker:
             self.status = OUT_OF_MEMORY if killed else f'the process ended with status {code}'
             return None
         return answer
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Hold back Ctrl-C, which would leave a process that is half handed over in a traceback."""
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    # The processes inherit the mask: none is interrupted before `_serve` ignores the signal. The
+    # first of them starts the tracker, which would take the signal out of the mask again.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _serve(connection: Connection, case: Case, warmup: int) -> None:

@@ -15,7 +15,7 @@ demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evalua
 # Two processes with one thread each; the longest files come first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test: setup  ## Run the quick tests: every family, tool and config once
+test: setup  ## Run the quick tests: every family, tool, decoder and data set once
 	@$(PYTEST) -m 'not thorough and not slow'
 
 test-all: setup  ## Run all tests

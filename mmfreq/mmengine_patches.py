@@ -1,4 +1,4 @@
-"""What MMEngine does not know of packages other than OpenMMLab's own, and prints without need."""
+"""What MMEngine does not know of other packages than its own, and prints without need."""
 
 import importlib.abc
 import importlib.machinery
@@ -20,8 +20,9 @@ def know_our_configs() -> None:
     Their variables follow those of the file that inherits, see
     :mod:`mmfreq.utils.config_variables`.
 
-    MMEngine has a fixed list of packages that configs may come from. Nothing is imported for it:
-    if MMEngine is not there yet, it learns the prefix when its configs are imported.
+    MMEngine has a fixed list of packages that configs may come from, by the names of OpenMMLab's
+    own distributions: ``mmseg::`` is not found in those of OneDL, either. Nothing is imported for
+    it: if MMEngine is not there yet, it learns this when its configs are imported.
     """
     if CONFIGS in sys.modules:
         _teach(sys.modules[CONFIGS])
@@ -60,7 +61,12 @@ def _teach(module: ModuleType) -> None:
 
             # No scope: the types of a config belong to the library of its default scope.
             return str(config_path(cfg_path)), None
-        return original(cfg_path, filename)
+        try:
+            return original(cfg_path, filename)
+        except ModuleNotFoundError:
+            from mmfreq.utils.config_files import config_path
+
+            return str(config_path(cfg_path)), cfg_path.partition('::')[0]
 
     read, copy = config._file2dict, config._substitute_predefined_vars
 

@@ -28,6 +28,7 @@ from mmfreq.facts import measured_cost, measured_costs, read_published
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.registry import MODELS
 from mmfreq.utils.config_tree import find_data_sets, type_name
+from mmfreq.zoo import build_backbone
 
 CONFIGS = sorted(Path('configs').glob('*.py'))
 FAMILIES = read_published().families
@@ -279,3 +280,14 @@ def test_what_is_said_to_be_complete_has_every_standard_decoder(name):
     base = Path(f'configs/_base_/models/{name}.py').resolve()
     mine = [path for path in CONFIGS if base in [file.resolve() for file in ancestors(path)]]
     assert {decoder_of(Config.fromfile(path)) for path in mine} >= STANDARD
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_anchors_begin_at_the_stride_of_the_first_map(path):
+    model = Config.fromfile(path).model
+    head = model.get('rpn_head') or model.get('bbox_head') or {}
+    strides = head.get('anchor_generator', {}).get('strides')
+    if strides is None or 'in_channels' not in model.get('neck', {}):
+        return
+    backbone = build_backbone(dict(model.backbone, init_cfg=None))
+    assert backbone.out_strides[model.neck.get('start_level', 0)] == strides[0]

@@ -8,14 +8,14 @@ import mmfreq
 
 PACKAGE = Path(mmfreq.__file__).parent
 STOREYS = (
-    ('__main__', 'commands.*', 'apis'),  # what people call
+    ('__main__', '__init__', 'commands.*', 'apis'),  # what people call
     ('inference.*',),  # predictions for images of one's own
     ('analysis.*', 'export', 'check_env'),  # reports, files for other programs
     ('engine.*',),  # runs: configs, hooks, loops, data checks
     ('zoo', 'datasets.*', 'evaluation.*'),  # networks by name, data, metrics
     ('models.*',),  # backbones and what they are made of
     ('ops.*', 'registry', 'facts', 'preemption'),  # operations; numbers that are kept
-    ('utils.*', 'version', 'mmengine_patches', '__init__'),  # ground
+    ('utils.*', 'version', 'mmengine_patches'),  # ground
 )
 # Packages that may be missing, and the files of a folder.
 BY_STRING = {'__main__.py', 'check_env.py', 'export.py', 'models/backbones/__init__.py'}

@@ -22,7 +22,6 @@ from mmfreq.analysis.speed.operations import (
     settings_of,
     write_fastest,
 )
-from mmfreq.analysis.speed.plain import global_filter
 from mmfreq.analysis.speed.results import regressions, write_rows
 from mmfreq.analysis.speed.workloads import MODES
 from mmfreq.engine.command_line import errors_as_messages, make_parser
@@ -90,7 +89,6 @@ def main() -> None:
                 [as_map_shape(shape) for shape in args.shapes],
             ),
             args.backends,
-            global_filter,
             args.device,
             args.turns,
             args.threads,

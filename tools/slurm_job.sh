@@ -20,7 +20,7 @@
 set -uo pipefail
 
 if [ $# -eq 0 ] || [ "$1" = --help ]; then
-    sed -n '2,17s/^# \{0,1\}//p' "$0"
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     [ "${1:-}" = --help ] && exit 0 || exit 2
 fi
 

@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--preset',
         choices=PRESETS,
-        help='models and sizes of a known comparison, see below; what is given beside it wins',
+        help='models and sizes of a known comparison, see below; those given beside resolution win',
     )
     parser.add_argument('--modes', nargs='+', choices=MODES, default=['inference'])
     parser.add_argument(

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from mmfreq.models.backbones.options import OF_FILTERS
 from mmfreq.utils.config_tree import dicts_in
 from mmfreq.utils.names import nearest
 
@@ -177,6 +178,8 @@ def _reason(error: BaseException, frame: FrameType, node: dict) -> str:
     unexpected = UNEXPECTED.search(text)
     if unexpected:
         name, takes = unexpected[1], _parameters(frame, node)
+        if text.endswith(OF_FILTERS):
+            return f'there is no argument {name!r}{OF_FILTERS}'
         return f'there is no argument {name!r}' + (nearest(name, takes) if takes else '')
     missing = re.search(r'is not in the [\w:]+(?: [\w ]+)? registry', text)
     registry = frame.f_locals.get('registry')

@@ -252,8 +252,16 @@ def test_wrong_archs_are_named(tiny, arguments, message):
 )
 def test_wrong_sizes_are_named(tiny, arguments, message):
     resizable = issubclass(tiny.func, ResizableBackbone)
-    with pytest.raises(ValueError if resizable else TypeError, match=message if resizable else ''):
+    expected = (ValueError, message) if resizable else (TypeError, 'takes any; leave it out')
+    with pytest.raises(expected[0], match=expected[1]):
         tiny(**arguments)
+
+
+def test_unknown_arguments_are_named(tiny):
+    with pytest.raises(TypeError, match=r"'drop_path'; did you mean .*drop_path_rate"):
+        tiny(drop_path=0.1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'stem'"):
+        tiny(stem=None)
 
 
 @pytest.mark.parametrize('shape', [(1, 3, 0, 8), (0, 3, 8, 8), (3, 8, 8), (1, 1, 8, 8)])

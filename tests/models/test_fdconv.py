@@ -395,3 +395,9 @@ def test_depth_is_another_name_of_arch():
     networks = [FDResNet(depth=18), FDResNet(18), FDResNet(arch='18')]
     shapes = [[param.shape for param in network.parameters()] for network in networks]
     assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_the_former_name_of_arch_is_not_given_beside_it():
+    assert FDResNet(depth=18).depths == FDResNet('18').depths
+    with pytest.raises(ValueError, match='former name of arch'):
+        FDResNet('18', depth=50)

@@ -96,7 +96,8 @@ def main() -> None:
             count += 1
             print(folder / f'{name}.png', flush=True)
     if not count:
-        sys.exit(f'error: {args.model} has no filters to draw; some need --images')
+        hint = '' if args.images else '; those of AFFNet, DFFormer, DSM and FDConv need --images'
+        sys.exit(f'error: {args.model} has no filters that this tool knows{hint}')
 
 
 if __name__ == '__main__':

@@ -9,7 +9,8 @@ from mmfreq.analysis.zoo.measurements import MEASUREMENTS, measure
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 
 EXAMPLE = """\
-  python tools/zoo/measure.py backbones configs    (after a change of a network or a config)
+  python tools/zoo/measure.py backbones configs --missing    (new backbones and configs)
+  python tools/zoo/measure.py backbones configs    (after a change of networks; half an hour)
   python tools/zoo/measure.py                      (all, which takes long)"""
 
 
@@ -17,13 +18,18 @@ def main() -> None:
     """Run the command."""
     parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('names', nargs='*', metavar='NAME', help=', '.join(MEASUREMENTS))
+    parser.add_argument(
+        '--missing',
+        action='store_true',
+        help='count only backbones and configs that have no row yet; the others stay as they are',
+    )
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f'there is no {", ".join(unknown)}; there are {", ".join(MEASUREMENTS)}')
     with errors_as_messages():
         for name in args.names or MEASUREMENTS:
-            measure(name)
+            measure(name, args.missing)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mmfreq.analysis.speed.plain import global_filter
 from mmfreq.analysis.speed.results import describe_machine, write_rows
 from mmfreq.facts import read_rows
 from mmfreq.ops import dct2, idct2, spectral_filter2d
@@ -69,7 +70,6 @@ KEY = (
 FIELDS = (*KEY, 'ms', 'ratio', 'spread', 'error', 'machine', 'torch', 'date')
 
 Call = Callable[[], Any]
-PlainFilter = Callable[[Tensor, Tensor], Tensor]
 
 
 def as_map_shape(text: str) -> tuple[int, int, int]:
@@ -99,7 +99,6 @@ def settings_of(
 def measure_operations(
     settings: Sequence[Setting],
     backends: Sequence[str],
-    plain_filter: PlainFilter,
     device: str,
     turns: int,
     threads: int,
@@ -109,8 +108,6 @@ def measure_operations(
     Args:
         settings (Sequence[Setting]): What to time.
         backends (Sequence[str]): What computes them.
-        plain_filter (Callable): The formula of a filter, which maps ``(B, H, W, C)`` and a filter
-            ``(H, W // 2 + 1, C, 2)`` to features of the same shape.
         device (str): ``'cpu'``, ``'cuda'``, ...
         turns (int): How often each call gets its turn.
         threads (int): Threads of PyTorch, on a CPU.
@@ -137,7 +134,7 @@ def measure_operations(
         if setting.layout == 'channels-last':
             x = x.contiguous(memory_format=torch.channels_last)
         mode = setting.mode
-        plain, of_backend, exact = OPERATIONS[setting.operation](x, mode, plain_filter)
+        plain, of_backend, exact = OPERATIONS[setting.operation](x, mode)
         calls = {'plain': plain, **{backend: of_backend(backend) for backend in backends}}
         if mode == 'inference':
             calls[COPY] = _as_call(torch.clone, (x,), mode)
@@ -179,11 +176,11 @@ def write_fastest(rows: Sequence[dict[str, Any]], table: Path) -> None:
 Calls = tuple[Call, Callable[[str], Call], Callable[[], Tensor]]
 
 
-def _filter_calls(x: Tensor, mode: str, plain_filter: PlainFilter) -> Calls:
+def _filter_calls(x: Tensor, mode: str) -> Calls:
     """The plain filter, ours by backend, and the result in float64."""
 
     def plain(x: Tensor, weight: Tensor) -> Tensor:
-        return plain_filter(x, weight).permute(0, 3, 1, 2)
+        return global_filter(x, weight).permute(0, 3, 1, 2)
 
     _, channels, height, width = x.shape
     weight = torch.randn(channels, height, width // 2 + 1, 2, device=x.device)
@@ -198,7 +195,7 @@ def _filter_calls(x: Tensor, mode: str, plain_filter: PlainFilter) -> Calls:
     )
 
 
-def _dct_calls(x: Tensor, mode: str, _: PlainFilter) -> Calls:
+def _dct_calls(x: Tensor, mode: str) -> Calls:
     """Cosine transform and its inverse: as products with matrices, by backend, in float64."""
     features = x.permute(0, 2, 3, 1)
 

@@ -74,6 +74,9 @@ def plan(choice: Choice) -> list[list[Case]]:
         known = [n for n in PRESET_SIZES if not on_cpu or n <= LARGEST_ON_CPU]
         sizes = choice.sizes or [str(size) for size in known]
     if choice.preset == 'originals':
+        if choice.models or choice.sizes or len(devices) > 1:
+            raise ValueError('--preset originals has models and sizes of its own, on one device')
+        _check_device(devices[0])
         return _plan_originals(devices[0], choice.threads)
     if not models:
         raise ValueError('name at least one model, for example gfnet-h-ti')

@@ -13,7 +13,7 @@ import yaml
 
 from mmfreq.analysis.speed.plan import RIVALS
 from mmfreq.analysis.zoo.sources import Sources
-from mmfreq.facts import MEASURED, measured_cost, provenance
+from mmfreq.facts import MEASURED, measured_cost, measured_costs, provenance
 from mmfreq.utils.config_tree import type_name
 from mmfreq.zoo import backbone_names, model_settings
 
@@ -87,25 +87,52 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
 )
 
 
-def measure(name: str) -> None:
+def _output(command: str) -> str:
+    """What a command of this repository prints."""
+    shell = ['bash', '-c', f'{shlex.quote(sys.executable)} {command}']
+    return subprocess.run(shell, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def _add_missing(name: str) -> None:
+    """Count backbones or configs that have no row yet."""
+    if name not in ('backbones', 'configs'):
+        raise ValueError(f'--missing is for backbones and configs, {name} is measured as a whole')
+    counted = measured_costs(name)
+    known = list(backbone_names())
+    if name == 'configs':
+        known = [str(path) for path in sorted(Path('configs').glob('*.py'))]
+    new = [item for item in known if item not in counted]
+    if new:
+        option = '--backbone ' if name == 'backbones' else ''
+        text = _output(f'tools/analysis_tools/get_flops.py --csv {option}{shlex.join(new)}')
+        with (MEASURED / f'{name}.csv').open('a') as file:
+            file.writelines(text.splitlines(keepends=True)[1:])
+    print(f'{name}: {len(new)} counted, {len(counted)} were there', file=sys.stderr)
+
+
+def measure(name: str, missing: bool = False) -> None:
     """Run a measurement, keep its numbers and note how it was done.
 
     Figures against resolution go to ``docs/images``.
 
     Args:
         name (str): One of :data:`MEASUREMENTS`.
+        missing (bool): Whether to count only what has no row yet, of ``'backbones'`` or
+            ``'configs'``, and to leave all else as it is. Defaults to False.
 
     Raises:
         ValueError: If it needs another measurement that is not there.
         CalledProcessError: If the command fails.
     """
     make_command, data = MEASUREMENTS[name]
+    if missing:
+        _add_missing(name)
+        return
     command = make_command()
     print(f'$ python {command}'[:200], file=sys.stderr)
     written = Path('work_dirs', name, 'results.csv')  # of a benchmark
     written.unlink(missing_ok=True)
-    shell = ['bash', '-c', f'{shlex.quote(sys.executable)} {command}']
-    text = subprocess.run(shell, stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = _output(command)
     machine = 'any'
     if '--report' in command:
         text = written.read_text()

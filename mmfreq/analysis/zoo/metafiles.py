@@ -53,10 +53,16 @@ def metafile(sources: Sources, family: str) -> dict[str, Any]:
             f'{paths[0]} has a backbone of the family {family}, and there is no '
             f'mmfreq/published/{family}.yml; write it as docs/model_zoo.md says'
         )
+    absent = [key for key in ('collection', 'title', 'arxiv', 'code') if key not in facts]
+    if absent:
+        raise ValueError(
+            f'family in mmfreq/published/{family}.yml has no {", ".join(absent)}; '
+            'write null if there is none'
+        )
     collection = {
         'Name': facts['collection'],
         'Metadata': {'Architecture': [facts['title']]},
-        'Paper': {'URL': f'https://arxiv.org/abs/{facts["arxiv"]}', 'Title': facts['title']},
+        'Paper': {**_paper(facts), 'Title': facts['title']},
         'README': 'docs/model_zoo.md',
         'Code': {'URL': f'https://github.com/{facts["code"]}'} if facts['code'] else {},
     }
@@ -64,6 +70,10 @@ def metafile(sources: Sources, family: str) -> dict[str, Any]:
         'Collections': [{key: value for key, value in collection.items() if value}],
         'Models': [config_entry(sources, path, facts['collection']) for path in paths],
     }
+
+
+def _paper(facts: dict[str, Any]) -> dict[str, str]:
+    return {'URL': f'https://arxiv.org/abs/{facts["arxiv"]}'} if facts['arxiv'] else {}
 
 
 def config_entry(sources: Sources, path: Path, collection: str) -> dict[str, Any]:

@@ -220,7 +220,7 @@ class AFFNet(StagedBackbone):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range, or 8 does not divide the channels of
+        ValueError: If an argument is out of range, or 8 does not divide the channels of
             a stage with filters; the message names it.
     """
 

@@ -14,7 +14,7 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.arguments import resolve_out_indices
-from mmfreq.models.backbones.options import BackboneOptions, show_options
+from mmfreq.models.backbones.options import BackboneOptions, check_names, show_options
 from mmfreq.models.layers import apply_norm, set_backend
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.models.stage import Stage
@@ -75,6 +75,11 @@ class StagedBackbone(BaseModule):
         super().__init_subclass__(**kwargs)
         show_options(cls)
 
+    def __new__(cls, *_: Any, **given: Any) -> 'StagedBackbone':
+        """Check names of arguments, before constructors hand them on."""
+        check_names(cls, given)
+        return super().__new__(cls)
+
     def __init__(
         self,
         *,
@@ -110,9 +115,13 @@ class StagedBackbone(BaseModule):
         self.norm_eval = norm_eval
 
         self.patch_embed = stem(in_channels)
-        name, first = next(item for item in self.named_modules() if isinstance(item[1], nn.Conv2d))
+        convolutions = (item for item in self.named_modules() if isinstance(item[1], nn.Conv2d))
+        name, first = next(convolutions, ('', None))
+        if first is None or first.in_channels != in_channels:
+            raise ValueError(
+                f'the first layer of the stem must be an nn.Conv2d on {in_channels} channels'
+            )
         self.in_channels, self.stem_weight = in_channels, f'{name}.weight'
-        assert first.in_channels == in_channels
         last_block = max(sum(depths) - 1, 1)
         drop_paths = (drop_path_rate * i / last_block for i in range(sum(depths)))
         self.stages = nn.ModuleList(

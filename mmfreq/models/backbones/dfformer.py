@@ -40,7 +40,7 @@ class DFFormer(MetaFormerBaseline):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     arch_settings: ClassVar[dict[str, dict]] = {
@@ -86,7 +86,7 @@ class GFFormer(MetaFormerBaseline):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     arch_settings: ClassVar[dict[str, dict]] = {'s18': DFFormer.arch_settings['s18']}

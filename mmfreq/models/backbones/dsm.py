@@ -37,7 +37,7 @@ class DSM(StagedBackbone):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     arch_settings: ClassVar[dict[str, dict]] = {

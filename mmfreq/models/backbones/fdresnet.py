@@ -30,10 +30,10 @@ class FDResNet(StagedBackbone):
     ``kernel_num=64`` there are 11.75 M (18), 27.16 M (50) and 50.00 M (101) parameters.
 
     Args:
-        arch (str | int | dict): ``'18'``, ``'34'``, ``'50'``, ``'101'`` or ``'152'``, or a dict
-            with ``embed_dims`` and ``depths`` of four stages and ``bottleneck``, whether blocks are
-            bottlenecks. Defaults to ``'50'``.
-        depth (int, optional): Another name for ``arch``. Defaults to None.
+        arch (str | int | dict, optional): ``'18'``, ``'34'``, ``'50'``, ``'101'`` or ``'152'``, or
+            a dict with ``embed_dims`` and ``depths`` of four stages and ``bottleneck``, whether
+            blocks are bottlenecks. Defaults to None: ``'50'``.
+        depth (int, optional): The former name of ``arch``. Defaults to None.
         kernel_num (int, optional): Groups of coefficients, see :class:`FDConv`. Defaults to 64, as
             released.
         band_masks (str, optional): See :class:`FDConv`. Defaults to None: faithful once a
@@ -46,7 +46,7 @@ class FDResNet(StagedBackbone):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     default_options: ClassVar[BackboneOptions] = dict(out_norm=None)
@@ -65,7 +65,7 @@ class FDResNet(StagedBackbone):
 
     def __init__(
         self,
-        arch: str | int | dict = '50',
+        arch: str | int | dict | None = None,
         depth: int | None = None,
         kernel_num: int | None = 64,
         band_masks: str | None = None,
@@ -77,7 +77,9 @@ class FDResNet(StagedBackbone):
         # mmpretrain takes seconds to import, which users of other backbones need not wait for.
         from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 
-        arch = arch if depth is None else depth
+        if arch is not None and depth is not None:
+            raise ValueError(f'depth is the former name of arch; give one, got {depth} and {arch}')
+        arch = (arch or '50') if depth is None else depth
         settings = resolve_arch(
             str(arch) if isinstance(arch, int) else arch,
             self.arch_settings,

@@ -80,7 +80,7 @@ class MetaFormerBaseline(ResizableBackbone):
         **options: Common arguments.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     checkpoints = 'released classifiers of okojoalg/dfformer'

@@ -3,12 +3,17 @@
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from typing_extensions import TypedDict, is_typeddict
 
-__all__ = ['BackboneOptions', 'ResizableOptions', 'show_options']
+from mmfreq.utils.names import nearest
+
+__all__ = ['OF_FILTERS', 'BackboneOptions', 'ResizableOptions', 'check_names', 'show_options']
+
+# Of arguments that some backbones have, and others had without an effect.
+OF_FILTERS = ': it has no filters of a size, and takes any; leave it out'
 
 
 class BackboneOptions(TypedDict, total=False):
@@ -28,8 +33,8 @@ class BackboneOptions(TypedDict, total=False):
         out_norm (dict, optional): Config of the norm of each output, ``dict(type='LN')``,
             ``dict(type='SyncBN')`` and so on; None returns raw features. Defaults to a layer norm
             with eps 1e-6.
-        backend (str): What computes spectral operations, one of
-            :data:`mmfreq.ops.choice.BACKENDS`. Defaults to ``'auto'``.
+        backend (str): What computes spectral operations: ``'auto'``, ``'fft'``, ``'gemm'``,
+            ``'mixed'`` or ``'triton'``, see :mod:`mmfreq.ops.choice`. Defaults to ``'auto'``.
         init_cfg (dict | list[dict], optional): Initialisation, as in MMEngine.
             ``dict(type='Pretrained', checkpoint=...)`` takes checkpoints of this library, and the
             files of others that the backbone names, as they are. Defaults to None: the
@@ -62,6 +67,28 @@ class ResizableOptions(BackboneOptions, total=False):
 
     img_size: int | tuple[int, int]
     resize_mode: str | None
+
+
+def check_names(backbone: type, given: Iterable[str]) -> None:
+    """Check names of arguments before constructors hand them on to one another.
+
+    Args:
+        backbone (type): Class with a signature from :func:`show_options`.
+        given (Iterable[str]): Names of arguments.
+
+    Raises:
+        TypeError: If there is no such argument; the message has the nearest names, or the fix.
+    """
+    parameters = inspect.signature(backbone).parameters
+    if any(item.kind is item.VAR_KEYWORD for item in parameters.values()):
+        return
+    for name in given:
+        if name not in parameters:
+            sizes = ResizableOptions.__annotations__.keys() - BackboneOptions.__annotations__.keys()
+            hint = OF_FILTERS if name in sizes else nearest(name, [*parameters])
+            raise TypeError(
+                f'{backbone.__name__}() got an unexpected keyword argument {name!r}{hint}'
+            )
 
 
 def show_options(backbone: type) -> None:

@@ -44,7 +44,7 @@ class ResizableBackbone(StagedBackbone):
             stored for, also of stages that are not built.
 
     Raises:
-        ValueError: If an argument is unknown or out of range; the message names it.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     def __init__(

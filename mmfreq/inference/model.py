@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.fileio import load
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 from torch import nn
 
 from mmfreq.models.pretrained import load_whole
@@ -46,6 +46,7 @@ def init_model(
     """
     cfg = read_model_config(config) if isinstance(config, str) else config
     device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    init_default_scope(cfg.get('default_scope', 'mmengine'))  # as the libraries' own functions do
     model: Any = build_model(cfg)
     stored: dict[str, Any] = {}
     if checkpoint is not None:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from process import ADE, COCO, here, output, python, run
+from PIL import Image
+from process import ADE, COCO, here, output, python, refusal, run
 
 from mmfreq.models import FDResNet
 from mmfreq.utils import read_checkpoint
@@ -170,12 +171,23 @@ def test_scripts_explain_themselves(tool):
 @pytest.mark.thorough
 def test_demo_with_a_few_iterations(tmp_path):
     """Two iterations learn nothing, which the demo says; `make demo` itself takes minutes."""
-    done = python('tools/demo.py', '--work-dir', tmp_path, '--iters', 2, check=False)
+    done = python('tools/demo.py', '--work-dir', tmp_path / 'demo', '--iters', 2, check=False)
     assert done.returncode == 1
-    assert re.search(r'mIoU \d+\.\d\d on the validation scenes, after \d', done.stdout)
-    assert re.search(r'mIoU \d+\.\d\d for the best constant prediction', done.stdout)
+    assert re.search(r'mIoU \d+\.\d on the validation scenes, after \d', done.stdout)
+    assert re.search(r'constant\nprediction has \d+\.\d', done.stdout)
     assert done.stderr.splitlines()[-1].startswith('error: the model should be at least 3 times')
-    assert len(list((tmp_path / 'pictures').rglob('test_*.png'))) == 40
+    assert ' nan ' not in done.stdout  # a class that no scene has
+    assert Image.open(tmp_path / 'demo/sheet.png').width > 1000
+    (command,) = re.findall(r'mmfreq (predict .*) IMAGE.jpg', done.stdout)
+    image = next((tmp_path / 'demo/data').rglob('validation/*.jpg'))
+    python('-m', 'mmfreq', *command.split(), image, '--out', tmp_path / 'out')
+    assert (tmp_path / 'out' / f'{image.stem}_overlay.jpg').is_file()
+
+
+def test_demo_leaves_other_folders_alone(tmp_path):
+    (tmp_path / 'precious').touch()
+    assert 'holds something else' in refusal('tools/demo.py', '--work-dir', tmp_path)
+    assert (tmp_path / 'precious').exists()
 
 
 def test_render_mini_data(tmp_path):

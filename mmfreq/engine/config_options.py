@@ -10,9 +10,7 @@ from mmfreq.utils.config_files import read_model_config
 __all__ = ['read_with_options', 'read_with_variables']
 
 
-def read_with_variables(
-    name: str, options: dict[str, Any] | None
-) -> tuple[Config, dict[str, Any]]:
+def read_with_variables(name: str, options: dict[str, Any] | None) -> tuple[Config, dict[str, Any]]:
     """Read a config with those options that are variables of its files, such as ``crop_size``.
 
     Args:

@@ -61,15 +61,21 @@ def main() -> None:
     with errors_as_messages():
         if args.out is not None and args.out.suffix != '.py':
             raise ValueError(f'--out {args.out}: a config is a file NAME.py')
-        if args.data.suffix.lower() == '.json':
+        is_coco = args.data.suffix.lower() == '.json'
+        base = base_config(
+            args.backbone,
+            args.decoder or ('retinanet' if is_coco else 'upernet'),
+            'coco' if is_coco else 'ade20k',
+        )
+        if is_coco:
             if args.masks or args.write_masks:
                 raise ValueError('--masks and --write-masks are for folders of images and masks')
             data, report = inspect_coco(args.data)
+            base = _with_masks(args, data, report, base)
         elif args.data.is_file():
             raise ValueError(f'{args.data} is neither a folder nor a COCO file (.json)')
         else:
             data, report = inspect_segmentation(args.data, args.masks, args.write_masks)
-        base = _base(args, data, report)
         print(report.text())
         if args.sheet and not report.obstacles:
             draw: Any = draw_coco if isinstance(data, CocoData) else draw_segmentation
@@ -88,14 +94,13 @@ def main() -> None:
             print('\n--out CONFIG.py writes a config that trains on this')
 
 
-def _base(args: argparse.Namespace, data: Any, report: Report) -> str:
-    """The config that an own one inherits from; masks are asked of those that have none."""
-    if not isinstance(data, CocoData):
-        return base_config(args.backbone, args.decoder or 'upernet', 'ade20k')
-    decoder = args.decoder or ('mask_rcnn' if data.has_masks else 'retinanet')
-    if decoder.startswith('mask') and not data.has_masks:
+def _with_masks(args: argparse.Namespace, data: CocoData, report: Report, base: str) -> str:
+    """The base for boxes and outlines where there are any, unless a decoder is asked for."""
+    if args.decoder is None and data.has_masks:
+        return base_config(args.backbone, 'mask_rcnn', 'coco')
+    if base.startswith('mask') and not data.has_masks:
         report.obstacles.append(
-            f'{decoder} needs an outline (segmentation) of every object; --decoder retinanet does '
-            'with boxes'
+            f'{args.decoder} needs an outline (segmentation) of every object; --decoder retinanet '
+            'does with boxes'
         )
-    return base_config(args.backbone, decoder, 'coco')
+    return base

@@ -234,7 +234,7 @@ def _report_annotations(
     empty = [str(entry['file_name']) for entry in kept if entry['id'] not in annotated]
     if empty:
         report.notes.append(
-            several(len(empty), f'images{where} have no object; a training leaves them out', empty)
+            several(len(empty), f'images{where} have no object, which a training leaves out', empty)
         )
 
 

@@ -89,7 +89,6 @@ def write_segmentation_config(data: SegmentationData, base: str, path: Path) -> 
         f'train_dataloader = {loaders["train"]}',
         f'val_dataloader = {loaders["val"]}',
         f'test_dataloader = {loaders.get("test", "val_dataloader")}',
-        'auto_scale_lr = dict(enable=True)  # the learning rate follows the number of GPUs',
     ]
     _write(path, lines)
     return written
@@ -140,7 +139,6 @@ def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
         'test_dataloader = val_dataloader',
         f'val_evaluator = dict(ann_file={evaluated!r})',
         'test_evaluator = val_evaluator',
-        'auto_scale_lr = dict(enable=True)  # the learning rate follows the number of GPUs',
     ]
     _write(path, lines)
     return written

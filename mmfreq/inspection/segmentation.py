@@ -161,7 +161,7 @@ def _report_values(values: MaskValues, count: int, ending: str, report: Report) 
     lines = list(describe_values(values))
     more = f', ... ({len(lines)} values)' if len(lines) > 40 else ''
     report.facts.append(('values in masks', ', '.join(lines[:40]) + more))
-    if Path(ending).suffix.lower() in LOSSY:
+    if ending.lower().endswith(LOSSY):
         report.obstacles.append(
             f'masks end in {ending}: this compression changes values, above all at the borders of '
             'objects; export the masks as PNG'

@@ -247,7 +247,7 @@ def test_folders_that_are_something_else(tmp_path, files, message):
     ('options', 'message'),
     [
         (['/nowhere'], 'there is no folder /nowhere'),
-        (['FOLDER', '--decoder', 'upernett'], 'did you mean upernet_gfnet_h_s_ade20k'),
+        (['FOLDER', '--decoder', 'upernett'], 'did you mean .*upernet_gfnet_h_s_ade20k'),
         (['FOLDER', '--backbone', 'gfnet-h-xl'], 'there is no config upernet_gfnet_h_xl_ade20k'),
         (['FOLDER', '--out', 'own.txt'], r'a config is a file NAME\.py'),
         (['FOLDER/images/1.jpg'], 'neither a folder nor a COCO file'),

@@ -21,7 +21,8 @@ SMALL = (
     'val_dataloader.num_workers=1'
 )
 SHORT = {
-    'camvid.py': f'{SMALL} train_cfg.max_iters=2 crop_size=(96,96) val_dataloader.dataset.indices=3',
+    'camvid.py': f'{SMALL} train_cfg.max_iters=2 crop_size=(96,96) '
+    'val_dataloader.dataset.indices=3',
     'two.py': f'{SMALL} train_cfg.max_epochs=1 train_dataloader.dataset.indices=4 '
     'val_dataloader.dataset.indices=4 model.test_cfg.score_thr=0.0',  # so that it finds something
 }

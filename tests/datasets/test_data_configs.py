@@ -82,4 +82,4 @@ def test_camvid_is_read(shared):
     found = {key: DATASETS.build(node) for key, node in find_data_sets(cfg).items()}
     assert [len(data_set) for data_set in found.values()] == [367, 101, 233]
     sample = next(iter(found.values()))[0]
-    assert tuple(sample['inputs'].shape[1:]) == (320, 320)
+    assert max(sample['inputs'].shape) <= 320 and sample['data_samples'].gt_sem_seg.data.max() > 0

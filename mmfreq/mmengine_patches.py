@@ -17,6 +17,9 @@ CONFIGS = 'mmengine.config.config'
 def know_our_configs() -> None:
     """Let configs of MMEngine inherit from this package's: ``_base_ = 'mmfreq::NAME.py'``.
 
+    Their variables follow those of the file that inherits, see
+    :mod:`mmfreq.utils.config_variables`.
+
     MMEngine has a fixed list of packages that configs may come from, by the names of OpenMMLab's
     own distributions: ``mmseg::`` is not found in those of OneDL, either. Nothing is imported for
     it: if MMEngine is not there yet, it learns this when its configs are imported.
@@ -65,8 +68,24 @@ def _teach(module: ModuleType) -> None:
 
             return str(config_path(cfg_path)), cfg_path.partition('::')[0]
 
+    read, copy = config._file2dict, config._substitute_predefined_vars
+
+    def file2dict(filename: str, *args: Any, **kwargs: Any) -> Any:
+        from mmfreq.utils.config_variables import reading_file
+
+        with reading_file(filename):
+            return read(filename, *args, **kwargs)
+
+    def substitute_predefined_vars(filename: str, temp_config_name: str) -> None:
+        from mmfreq.utils.config_variables import put_in_variables
+
+        copy(filename, temp_config_name)
+        put_in_variables(temp_config_name)
+
     get_cfg_path.knows_our_configs = True  # type: ignore[attr-defined]
     config._get_cfg_path = staticmethod(get_cfg_path)
+    config._file2dict = staticmethod(file2dict)
+    config._substitute_predefined_vars = staticmethod(substitute_predefined_vars)
 
 
 class _ConfigFinder(importlib.abc.MetaPathFinder):

@@ -29,6 +29,7 @@ LONGEST_FILES = (
     'test_export.py',
     'test_inference.py',
     'test_users_configs.py',
+    'test_your_data.py',
     'test_parity.py',
 )
 

@@ -7,9 +7,11 @@ model = dict(
     decode_head=dict(num_classes=_base_.num_classes),
 )
 max_iters = 63150  # 50 epochs of 20210 images, 16 at a time
+warmup = max(min(1500, max_iters // 10), 1)
+val_interval = max(max_iters // 10, 1)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1500, end=max_iters, by_epoch=False),
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=warmup),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=warmup, end=max_iters, by_epoch=False),
 ]
-train_cfg = dict(max_iters=max_iters, val_interval=6315)
-default_hooks = dict(checkpoint=dict(interval=6315))
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+default_hooks = dict(checkpoint=dict(interval=val_interval))

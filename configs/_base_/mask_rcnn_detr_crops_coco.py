@@ -7,8 +7,17 @@ model = dict(
         mask_head=dict(num_classes=_base_.num_classes),
     ),
 )
+max_epochs = _base_.max_epochs
+milestones = [max_epochs * 5 // 6, max_epochs * 11 // 12]
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[10, 11], gamma=0.1),
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=_base_.warmup),
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        milestones=milestones,
+        gamma=0.1,
+    ),
 ]
 train_dataloader = dict(batch_size=4)

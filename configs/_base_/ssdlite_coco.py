@@ -7,7 +7,7 @@ model = dict(bbox_head=dict(num_classes=_base_.num_classes))
 max_epochs = 200
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=_base_.warmup),
     dict(
         type='CosineAnnealingLR',
         begin=0,

@@ -4,5 +4,5 @@ model = dict(
     data_preprocessor=dict(size=_base_.crop_size),
     decode_head=dict(num_classes=_base_.num_classes),
     auxiliary_head=dict(num_classes=_base_.num_classes),
-    test_cfg=dict(crop_size=_base_.crop_size),
+    test_cfg=dict(crop_size=_base_.crop_size, stride=[side * 2 // 3 for side in _base_.crop_size]),
 )

@@ -24,11 +24,11 @@ from mmfreq.engine.command_line import (
     make_parser,
     this_command,
 )
-from mmfreq.engine.config_errors import merge_options
+from mmfreq.engine.config_options import read_with_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
 from mmfreq.inference.model import load_model
 from mmfreq.inference.onnx_file import metadata_of
-from mmfreq.utils.config_files import is_config, read_model_config
+from mmfreq.utils.config_files import is_config
 from mmfreq.zoo import (
     build_model,
     image_channels,
@@ -137,10 +137,10 @@ def main() -> None:
     with errors_as_messages():
         if min(shape) < 1:
             raise ValueError(f'--shape takes positive numbers, got {args.shape}')
-        config = read_model_config(args.model) if is_config(args.model) else None
+        config = None
         channels = 3
-        if config is not None:
-            merge_options(config, args.cfg_options)
+        if is_config(args.model):
+            config = read_with_options(args.model, args.cfg_options)
             channels = image_channels(config)
         elif args.cfg_options:
             raise ValueError('--cfg-options is for configs')

@@ -20,9 +20,8 @@ from mmfreq.analysis.cost.report import (
     uncounted_operators,
 )
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
-from mmfreq.engine.config_errors import merge_options
+from mmfreq.engine.config_options import read_with_options
 from mmfreq.models.whole_network import WholeNetwork
-from mmfreq.utils.config_files import read_model_config
 from mmfreq.zoo import backbone_config, build_backbone, build_model, default_shape, image_channels
 
 __all__ = ['main']
@@ -94,8 +93,7 @@ def networks(args: argparse.Namespace) -> Iterator[Counted]:
         network = build_backbone(backbone_config(backbone, args.arch))
         yield Counted(name, network, 3, (224, 224))
     for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
-        config = read_model_config(path)
-        merge_options(config, args.cfg_options)
+        config = read_with_options(path, args.cfg_options)
         network = WholeNetwork(build_model(config))
         yield Counted(path, network, image_channels(config), default_shape(config))
 

@@ -17,13 +17,12 @@ from mmfreq.engine.command_line import (
     errors_as_messages,
     make_parser,
 )
-from mmfreq.engine.config_errors import merge_options
+from mmfreq.engine.config_options import read_with_options
 from mmfreq.inference.model import init_model
 from mmfreq.inference.predict import Failure, predict_each
 from mmfreq.inference.results import Detection
 from mmfreq.inference.sources import find_sources
 from mmfreq.inference.summary import open_summary
-from mmfreq.utils.config_files import read_model_config
 
 __all__ = ['main']
 
@@ -69,8 +68,7 @@ def main() -> None:
             if len(names) < 2:
                 raise ValueError('name a checkpoint and at least one image behind the config')
             sources = find_sources(names[1:])
-            config = read_model_config(args.config)
-            merge_options(config, args.cfg_options)
+            config = read_with_options(args.config, args.cfg_options)
             model = init_model(config, names[0], args.device)
         failures, done = [], 0
         summary = open_summary(Path(args.out))

@@ -228,7 +228,7 @@ def _misspelt(key: str, known: set[str]) -> bool:
 
 def _no_key(cfg: Config, name: str) -> str:
     if name not in cfg:
-        return f'there is no key {name!r}{nearest(name, sorted(KEYS & set(cfg)))}'
+        return f'there is no key or variable {name!r}{nearest(name, sorted(cfg))}'
     users = [key for key, node in _values(cfg) if key.split('.')[0] in KEYS and node == cfg[name]]
     message = (
         f'{name} is a variable of the config file, and what is made from it has its value already'

@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmfreq.engine.config_errors import check_keys, merge_options
+from mmfreq.engine.config_options import read_with_variables
 from mmfreq.engine.data_roots import check_data, set_data_root
-from mmfreq.utils.config_files import read_model_config
 from mmfreq.utils.config_tree import as_list, dicts_in, find_data_sets, type_name
 
 __all__ = [
@@ -53,10 +53,10 @@ def read_config(
     """
     if '://' in path:
         raise ValueError(f'{path}: a config is code, so it is read from a local file only')
-    cfg = read_model_config(path)
+    cfg, options = read_with_variables(path, options)
     if data_root:
         set_data_root(cfg, data_root)
-    merge_options(cfg, options or {})
+    merge_options(cfg, options)
     check_keys(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     check_data(cfg, splits)

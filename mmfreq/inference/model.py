@@ -94,7 +94,7 @@ def _dataset_meta(cfg: Config, stored: dict[str, Any], checkpoint: str | None) -
     palette = stored.get('palette') or (known.get('palette') if same else None)
     return dict(
         classes=tuple(str(name) for name in classes),
-        palette=_colours(palette, len(classes)),
+        palette=class_colours(palette, len(classes)),
         reduce_zero_label=bool(stored.get('reduce_zero_label', known.get('reduce_zero_label'))),
     )
 
@@ -138,7 +138,7 @@ def _num_classes(cfg: Config) -> int | None:
     return None
 
 
-def _colours(palette: Sequence[Any] | None, count: int) -> list[tuple[int, ...]]:
+def class_colours(palette: Sequence[Any] | None, count: int) -> list[tuple[int, ...]]:
     """A colour for each class: the given ones, or else well-separated ones, always the same."""
     if palette is not None and not isinstance(palette, str) and len(palette) >= count:
         return [tuple(int(value) for value in colour) for colour in palette[:count]]

@@ -1,9 +1,11 @@
 """Config files of this package and of installed libraries: where they are, by path or by name."""
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mmfreq.utils.config_variables import reading_with
 from mmfreq.utils.errors import ConfigError
 from mmfreq.utils.names import nearest
 
@@ -84,24 +86,36 @@ def _configs_of(library: str) -> Path:
     return Path(package.origin).parent / '.mim/configs'
 
 
-def read_model_config(name: str) -> 'Config':
+def read_model_config(
+    name: str, variables: Mapping[str, Any] | None = None, used: set[str] | None = None
+) -> 'Config':
     """Read a config of this package, of a user or of an installed library.
 
     Args:
         name (str): As in :func:`config_path`.
+        variables (Mapping, optional): Values for variables of its files, by name, see
+            :mod:`mmfreq.utils.config_variables`. Defaults to none.
+        used (set[str], optional): Gets the names of the variables that a file sets.
 
     Returns:
         Config: The config.
 
     Raises:
         FileNotFoundError: If there is no such file; the message has the nearest names.
-        ValueError: If there is no such library, or the file cannot be read.
+        ValueError: If there is no such library, the file cannot be read, or a variable is of
+            another kind.
     """
     from mmengine.config import Config
 
     path = config_path(name)
     try:
-        return Config.fromfile(str(path))
+        with reading_with(variables or {}) as found:
+            config = Config.fromfile(str(path))
+        if used is not None:
+            used.update(found)
+        return config
+    except ConfigError:
+        raise
     except Exception as error:  # whatever the code of a config leads to
         raise ConfigError(
             f'config {name} cannot be read ({type(error).__name__}: {error}); correct the file'

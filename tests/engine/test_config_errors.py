@@ -66,7 +66,10 @@ def test_errors_from_elsewhere_are_not_explained(cfg):
         ('crop_size', r'variable of the config file.*set .*train_dataloader\.dataset\.pipeline\.4'),
         ('num_classes', r'variable of the config file.*model\.decode_head\.num_classes'),
         ('data_root', r'variable of the config file.*train_dataloader\.dataset\.data_root'),
-        ('optim_wraper.optimizer.lr', "no key 'optim_wraper'; did you mean optim_wrapper"),
+        (
+            'optim_wraper.optimizer.lr',
+            "no key or variable 'optim_wraper'; did you mean optim_wrapper",
+        ),
         ('train_dataloader.dataset.pipeline.9.scale', r'--cfg-options train_dataloader.*9'),
     ],
 )

@@ -1,8 +1,7 @@
 """Print a config with everything that it inherits."""
 
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
-from mmfreq.engine.config_errors import merge_options
-from mmfreq.utils.config_files import read_model_config
+from mmfreq.engine.config_options import read_with_options
 
 EXAMPLE = """\
   python tools/visualization/print_config.py configs/fpn_dfformer_s18_ade20k.py \\
@@ -16,8 +15,7 @@ def main() -> None:
     add_config_options(parser)
     args = parser.parse_args()
     with errors_as_messages():
-        config = read_model_config(args.config)
-        merge_options(config, args.cfg_options)
+        config = read_with_options(args.config, args.cfg_options)
     print(config.pretty_text)
 
 

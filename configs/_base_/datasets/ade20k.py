@@ -4,11 +4,12 @@ custom_imports = dict(imports=['mmfreq.datasets'], allow_failed_imports=False)
 data_root = 'data/ade/ADEChallengeData2016'
 num_classes = 150  # the only place; heads refer to it, CheckSegMap asks the data set
 crop_size = (512, 512)
+scale = (2048, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
     dict(type='mmfreq.CheckSegMap'),
-    dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -16,7 +17,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
+    dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='LoadAnnotations'),  # after Resize: maps keep their size
     dict(type='mmfreq.CheckSegMap', same_size=False),
     dict(type='PackSegInputs'),

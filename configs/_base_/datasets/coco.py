@@ -3,16 +3,17 @@ default_scope = 'mmdet'
 custom_imports = dict(imports=['mmfreq.datasets'], allow_failed_imports=False)
 data_root = 'data/coco'
 num_classes = 80  # the only place; heads refer to it
+scale = (1333, 800)  # at most, longer and shorter side
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+    dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1333, 800), keep_ratio=True),
+    dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='PackDetInputs',
@@ -25,8 +26,8 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [
-                dict(type='Resize', scale=scale, keep_ratio=True)
-                for scale in ((1333, 800), (1333, 640))
+                dict(type='Resize', scale=scale, keep_ratio=True),
+                dict(type='Resize', scale=(scale[0], scale[1] * 4 // 5), keep_ratio=True),
             ],
             [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
             [

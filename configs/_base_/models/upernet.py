@@ -24,5 +24,5 @@ model = dict(
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
     ),
-    test_cfg=dict(mode='slide', stride=(341, 341)),
+    test_cfg=dict(mode='slide'),
 )

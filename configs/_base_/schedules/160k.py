@@ -2,6 +2,9 @@
 # their only public dense-prediction recipe for global filters). AdamW, gradient clipping, linear
 # warm-up, poly decay of power 1. Configs add layer-wise learning-rate decay.
 _base_ = '../default_runtime.py'
+max_iters = 160000
+warmup = max(min(1500, max_iters // 10), 1)
+val_interval = max(max_iters // 10, 1)
 optim_wrapper = dict(
     type='OptimWrapper',  # AmpOptimWrapper with --amp
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
@@ -15,17 +18,17 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1500, end=160000, by_epoch=False),
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=warmup),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=warmup, end=max_iters, by_epoch=False),
 ]
-train_cfg = dict(type='mmfreq.IterBasedTrainLoop', max_iters=160000, val_interval=16000)
+train_cfg = dict(type='mmfreq.IterBasedTrainLoop', max_iters=max_iters, val_interval=val_interval)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
     # Predictions beside the ground truth, in vis_data/vis_image of the run's folder.
     visualization=dict(type='SegVisualizationHook', draw=True, interval=20),
-    checkpoint=dict(by_epoch=False, interval=16000, save_best='mIoU'),
+    checkpoint=dict(by_epoch=False, interval=val_interval, save_best='mIoU'),
 )
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(enable=False, base_batch_size=16)  # 8 GPUs x 2 images; --auto-scale-lr

@@ -2,6 +2,9 @@
 # warm-up from 0.001, as in DFFormer's RetinaNet recipe (arXiv 2303.03932, okojoalg/dfformer,
 # detection/configs), which follows the 1x schedule of Swin and PVT.
 _base_ = '../default_runtime.py'
+max_epochs = 12
+milestones = [max_epochs * 2 // 3, max_epochs * 11 // 12]
+warmup = 500
 optim_wrapper = dict(
     type='OptimWrapper',  # AmpOptimWrapper with --amp
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
@@ -13,10 +16,17 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', begin=0, end=12, by_epoch=True, milestones=[8, 11], gamma=0.1),
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=warmup),
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        milestones=milestones,
+        gamma=0.1,
+    ),
 ]
-train_cfg = dict(type='mmfreq.EpochBasedTrainLoop', max_epochs=12, val_interval=1)
+train_cfg = dict(type='mmfreq.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(

@@ -1,0 +1,106 @@
+"""Look at images and masks, or a COCO file, and write a config that trains on them.
+
+A folder has images/ and masks/ (or annotations/, labels/), each with train/ and val/ if there is a
+split; otherwise one is proposed. All files are read: what does not fit is named with what to do,
+and a written config leaves it out.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmfreq.engine.command_line import errors_as_messages, make_parser
+from mmfreq.inspection.coco import CocoData, inspect_coco
+from mmfreq.inspection.configs import (
+    base_config,
+    write_detection_config,
+    write_segmentation_config,
+)
+from mmfreq.inspection.report import Report
+from mmfreq.inspection.samples import draw_coco, draw_segmentation, write_sheet
+from mmfreq.inspection.segmentation import inspect_segmentation
+
+__all__ = ['main']
+
+EXAMPLE = """\
+  mmfreq inspect data/camvid --out camvid.py --sheet camvid.jpg
+  mmfreq inspect photos --masks drawn --write-masks masks --decoder fpn --out own.py
+  mmfreq inspect data/coco/annotations/instances_train2017.json --decoder retinanet --out own.py
+  mmfreq train own.py"""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__, EXAMPLE)
+    parser.add_argument(
+        'data', type=Path, metavar='FOLDER|JSON', help='folder of a data set, or a COCO file'
+    )
+    parser.add_argument(
+        '--masks', type=Path, metavar='FOLDER', help='of the masks, if FOLDER has the images only'
+    )
+    parser.add_argument(
+        '--write-masks',
+        type=Path,
+        metavar='DIR',
+        help='write masks of class ids there, from masks of 0 and 255, of colours or of 16 bits',
+    )
+    parser.add_argument('--backbone', default='gfnet-h-s', help='default: gfnet-h-s')
+    parser.add_argument(
+        '--decoder', help='upernet, fpn, mask_rcnn, ... (default: upernet; mask_rcnn or retinanet)'
+    )
+    parser.add_argument('--out', type=Path, metavar='CONFIG', help='write a config for the data')
+    parser.add_argument('--sheet', type=Path, metavar='JPG', help='draw samples with their truth')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    data: Any
+    with errors_as_messages():
+        if args.out is not None and args.out.suffix != '.py':
+            raise ValueError(f'--out {args.out}: a config is a file NAME.py')
+        is_coco = args.data.suffix.lower() == '.json'
+        base = base_config(
+            args.backbone,
+            args.decoder or ('retinanet' if is_coco else 'upernet'),
+            'coco' if is_coco else 'ade20k',
+        )
+        if is_coco:
+            if args.masks or args.write_masks:
+                raise ValueError('--masks and --write-masks are for folders of images and masks')
+            data, report = inspect_coco(args.data)
+            base = _with_masks(args, data, report, base)
+        elif args.data.is_file():
+            raise ValueError(f'{args.data} is neither a folder nor a COCO file (.json)')
+        else:
+            data, report = inspect_segmentation(args.data, args.masks, args.write_masks)
+        print(report.text())
+        if args.sheet and not report.obstacles:
+            draw: Any = draw_coco if isinstance(data, CocoData) else draw_segmentation
+            write_sheet(draw(data), args.sheet)
+            print(f'\nsamples: {args.sheet}')
+        if report.obstacles:
+            unwritten = f'; {args.out} is not written' if args.out else ''
+            sys.exit(f'error: {len(report.obstacles)} to be mended, see above{unwritten}')
+        if args.out:
+            write: Any = (
+                write_detection_config if isinstance(data, CocoData) else write_segmentation_config
+            )
+            written = write(data, base, args.out)
+            print(f'\nconfig: {", ".join(map(str, written))}\ntrain:  mmfreq train {args.out}')
+        else:
+            print('\n--out CONFIG.py writes a config that trains on this')
+
+
+def _with_masks(args: argparse.Namespace, data: CocoData, report: Report, base: str) -> str:
+    """The base for boxes and outlines where there are any, unless a decoder is asked for."""
+    if args.decoder is None and data.has_masks:
+        return base_config(args.backbone, 'mask_rcnn', 'coco')
+    if base.startswith('mask') and not data.has_masks:
+        report.obstacles.append(
+            f'{args.decoder} needs an outline (segmentation) of every object; --decoder retinanet '
+            'does with boxes'
+        )
+    return base

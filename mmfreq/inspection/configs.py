@@ -1,0 +1,165 @@
+"""Configs of at most fifteen lines that train on data that were inspected."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmfreq.inference.model import class_colours
+from mmfreq.inspection.coco import CocoData, write_annotations
+from mmfreq.inspection.plan import detector_scale, epochs_for, iterations_for, sizes_for
+from mmfreq.inspection.report import describe_sizes
+from mmfreq.inspection.segmentation import SegmentationData
+from mmfreq.utils.atomic import atomic_write
+from mmfreq.utils.config_files import config_names, read_model_config
+from mmfreq.utils.names import nearest
+
+__all__ = ['base_config', 'write_detection_config', 'write_segmentation_config']
+
+BESIDE = '{{ fileDirname }}'  # MMEngine puts the folder of the config there
+
+
+def base_config(backbone: str, decoder: str, data: str) -> str:
+    """Name of the config of this package that an own one inherits from.
+
+    Args:
+        backbone (str): Such as ``'gfnet-h-s'``.
+        decoder (str): Such as ``'upernet'``.
+        data (str): ``'ade20k'`` for segmentors, ``'coco'`` for detectors.
+
+    Returns:
+        str: For example ``'upernet_gfnet_h_s_ade20k'``.
+
+    Raises:
+        ValueError: If there is none; the message has the nearest ones.
+    """
+    name = f'{decoder}_{backbone.replace("-", "_")}_{data}'
+    known = [config for config in config_names() if config.endswith(f'_{data}')]
+    if name not in known:
+        raise ValueError(
+            f'there is no config {name} for --decoder {decoder} --backbone {backbone}'
+            f'{nearest(name, known)}'
+        )
+    return name
+
+
+def write_segmentation_config(data: SegmentationData, base: str, path: Path) -> list[Path]:
+    """Write a config for a segmentor, and lists of images beside it where they are needed.
+
+    Args:
+        data (SegmentationData): What a training needs.
+        base (str): From :func:`base_config`.
+        path (Path): The config file.
+
+    Returns:
+        list[Path]: All files that were written, the config first.
+    """
+    recipe = read_model_config(base)
+    train, val = data.splits['train'], data.splits['val']
+    sizes = sizes_for(data.sizes)
+    iterations = iterations_for(
+        len(train.names), recipe.train_dataloader.batch_size, recipe.max_iters
+    )
+    written = [path]
+    loaders = {}
+    for split, pairs in data.splits.items():
+        folders = dict(
+            img_path=_below(data.root, pairs.images), seg_map_path=_below(data.root, pairs.masks)
+        )
+        listed = ''
+        if split in data.listed:
+            written.append(path.with_name(f'{path.stem}_{split}.txt'))
+            with atomic_write(written[-1]) as file:
+                file.write('\n'.join([*pairs.names, '']).encode())
+            listed = f'ann_file={f"{BESIDE}/{written[-1].name}"!r}, '
+        loaders[split] = f'dict(dataset=dict({listed}data_prefix={_call(folders)}, **data))'
+    lines = [
+        _comment(len(train.names), len(val.names), data.sizes),
+        f"_base_ = 'mmfreq::{base}.py'",
+        f'classes = {data.classes!r}',
+        f'palette = {[list(colour) for colour in data.palette]!r}',
+        'num_classes = len(classes)',
+        f'data_root = {data.root.as_posix()!r}',
+        f'crop_size = {sizes.crop!r}',
+        f'scale = {sizes.scale!r}',
+        f'max_iters = {iterations}',
+        "data = dict(type='mmfreq.BaseSegDataset', metainfo=dict(classes=classes, palette=palette),"
+        f' img_suffix={data.image_ending!r}, seg_map_suffix={data.mask_ending!r},'
+        f' reduce_zero_label={data.zero_is_no_class})',
+        f'train_dataloader = {loaders["train"]}',
+        f'val_dataloader = {loaders["val"]}',
+        f'test_dataloader = {loaders.get("test", "val_dataloader")}',
+    ]
+    _write(path, lines)
+    return written
+
+
+def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
+    """Write a config for a detector, and annotation files beside it where they are needed.
+
+    Args:
+        data (CocoData): What a training needs.
+        base (str): From :func:`base_config`.
+        path (Path): The config file.
+
+    Returns:
+        list[Path]: All files that were written, the config first.
+    """
+    recipe = read_model_config(base)
+    train, val = data.splits['train'], data.splits['val']
+    root = Path(os.path.commonpath([train.images, train.path.parent]))
+    batch_size = recipe.train_dataloader.batch_size
+    epochs = epochs_for(len(train.kept), batch_size, recipe.max_epochs)
+    steps = max(epochs * len(train.kept) // batch_size // 10, 1)
+    written, files, loaders = [path], {}, {}
+    for name, split in data.splits.items():
+        files[name] = _below(root, split.path)
+        if not split.whole:
+            written.append(path.with_name(f'{path.stem}_{name}.json'))
+            write_annotations(split, written[-1])
+            files[name] = f'{BESIDE}/{written[-1].name}'
+        prefix = _call(dict(img=_below(root, split.images)))
+        loaders[name] = (
+            f'dict(dataset=dict(ann_file={files[name]!r}, data_prefix={prefix}, **data))'
+        )
+    evaluated = files['val'] if val.whole is False else (root / files['val']).as_posix()
+    colours = [list(colour) for colour in class_colours(None, len(data.classes))]
+    lines = [
+        _comment(len(train.kept), len(val.kept), data.sizes),
+        f"_base_ = 'mmfreq::{base}.py'",
+        f'classes = {data.classes!r}',
+        'num_classes = len(classes)',
+        f'data_root = {root.as_posix()!r}',
+        f'scale = {detector_scale(data.sizes, recipe.scale)!r}',
+        f'max_epochs = {epochs}',
+        f'warmup = {min(recipe.warmup, steps)}',
+        f'data = dict(metainfo=dict(classes=classes, palette={colours!r}))',
+        f'train_dataloader = {loaders["train"]}',
+        f'val_dataloader = {loaders["val"]}',
+        'test_dataloader = val_dataloader',
+        f'val_evaluator = dict(ann_file={evaluated!r})',
+        'test_evaluator = val_evaluator',
+    ]
+    _write(path, lines)
+    return written
+
+
+def _comment(train: int, val: int, sizes: Sequence[tuple[int, int]]) -> str:
+    return f'# {train} images for training, {val} for validation, {describe_sizes(sizes)}'
+
+
+def _below(root: Path, path: Path) -> str:
+    """A path relative to a folder; absolute if it is not in it."""
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.absolute().as_posix()
+
+
+def _call(values: dict[str, Any]) -> str:
+    return f'dict({", ".join(f"{key}={value!r}" for key, value in values.items())})'
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    with atomic_write(path) as file:
+        file.write('\n'.join([*lines, '']).encode())

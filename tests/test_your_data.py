@@ -1,0 +1,92 @@
+"""docs/your_data.md as it stands: every command runs, shortened by options that it names."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mmfreq.utils.config_files import read_model_config
+
+PAGE = Path('docs/your_data.md').read_text()
+COMMANDS = [
+    line for block in re.findall('```bash\n(.*?)```', PAGE, re.S) for line in block.splitlines()
+]
+SMALL = (
+    'default_hooks.logger.interval=1 scale=(160,120) train_dataloader.num_workers=1 '
+    'val_dataloader.num_workers=1'
+)
+SHORT = {
+    'camvid.py': f'{SMALL} train_cfg.max_iters=2 crop_size=(96,96) '
+    'val_dataloader.dataset.indices=3',
+    'two.py': f'{SMALL} train_cfg.max_epochs=1 train_dataloader.dataset.indices=4 '
+    'val_dataloader.dataset.indices=4 model.test_cfg.score_thr=0.0',  # so that it finds something
+}
+
+
+def run(command, folder):
+    name, *arguments = shlex.split(command)[:3]
+    if name == 'mmfreq' and arguments[0] == 'train':
+        command += f' --cfg-options {" ".join(map(shlex.quote, SHORT[arguments[1]].split()))}'
+    command = command.replace('data/coco/val2017', 'data/coco/val2017/*09.jpg')  # fewer images
+    done = subprocess.run(
+        ['bash', '-c', command], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, f'{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}'
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path, shared, monkeypatch):
+    """A folder as the page has it, with the commands on the path."""
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/camvid').symlink_to(shared / 'data/camvid')
+    (tmp_path / 'data/coco').symlink_to(shared / 'data/coco_mini')
+    (tmp_path / 'tools').symlink_to(Path('tools').resolve())
+    (tmp_path / 'bin').mkdir()
+    for name, command in (('mmfreq', '-m mmfreq'), ('python', '')):
+        path = tmp_path / 'bin' / name
+        path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {command} "$@"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}/bin:{os.environ["PATH"]}')
+    monkeypatch.setenv('PYTHONPATH', str(Path.cwd()))
+    return tmp_path
+
+
+def commands_about(name):
+    return [command for command in COMMANDS if name in command]
+
+
+def test_every_command_is_run():
+    assert commands_about('camvid') + commands_about('two') == COMMANDS
+
+
+@pytest.mark.thorough
+def test_camvid(folder):
+    inspect, *others = commands_about('camvid')
+    said = run(inspect, folder)
+    shown = re.search('```\n(pairs of.*?)```', PAGE, re.S)[1]
+    assert shown in said
+    assert len((folder / 'camvid.py').read_text().splitlines()) == 13
+    for command in others:
+        run(command, folder)
+    cfg = read_model_config(str(folder / 'camvid.py'))
+    assert cfg.classes[3] == 'road' and cfg.model.decode_head.num_classes == 11
+    assert Image.open(folder / 'camvid.jpg').size[0] == 996
+    assert (folder / 'camvid_log.png').is_file()
+    assert (folder / 'predictions/shares.csv').is_file()
+    assert len(list((folder / 'predictions').glob('*_overlay.jpg'))) >= 2
+
+
+@pytest.mark.thorough
+def test_two_classes_of_coco(folder):
+    for command in commands_about('two'):
+        run(command, folder)
+    cfg = read_model_config(str(folder / 'two.py'))
+    assert cfg.model.bbox_head.num_classes == 2
+    assert (folder / 'two_log.png').is_file()
+    assert (folder / 'detections/detections.json').is_file()

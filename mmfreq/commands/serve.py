@@ -53,7 +53,7 @@ def main() -> None:
             config = read_model_config(args.config)
             merge_options(config, args.cfg_options)
             model = init_model(config, args.checkpoint, args.device)
-            classes = len(model.dataset_meta['classes'])  # type: ignore[index, arg-type]
+            classes = len(model.dataset_meta['classes'])  # type: ignore[index]
             device = next(model.parameters()).device
             about = f'Checkpoint {Path(args.checkpoint).name}, {classes} classes, on {device}.'
             serve(model, Path(args.config).stem, about, listener)

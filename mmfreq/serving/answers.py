@@ -13,7 +13,7 @@ from mmfreq.inference.results import Classification, Detection, Prediction, Segm
 __all__ = ['change', 'fit', 'overlay', 'table']
 
 LONGEST_SIDE = 1600  # pixels of a picture on the page
-MOST_ROWS = 20
+FEWEST_ROWS, MOST_ROWS = 4, 16  # of one table, of both
 SAME_BOX = 0.5  # intersection over union
 
 RGB = NDArray[np.uint8]
@@ -148,13 +148,21 @@ def _sentence(number: str, text: str) -> str:
 
 
 def _html(headings: tuple[str, str], rows: list[Row], count: int | None = None) -> str:
+    """Two tables side by side."""
     left = (count or len(rows)) - MOST_ROWS
+    half = max((min(len(rows), MOST_ROWS) + 1) // 2, FEWEST_ROWS)
+    halves = [rows[start : start + half] for start in (0, half)]
+    tables = ''.join(_half(headings, part) for part in halves)
+    more = f'<p>and {left} more</p>' if left > 0 else ''
+    return f'<div class="found">{tables}</div>{more}'
+
+
+def _half(headings: tuple[str, str], rows: list[Row]) -> str:
     lines = []
-    for colour, text, number, bar in rows[:MOST_ROWS]:
+    for colour, text, number, bar in rows:
         box = '' if colour is None else f'<i style="background: rgb{tuple(map(int, colour))}"></i>'
         fill = f'<span class="bar"><span style="width: {100 * bar:.1f}%"></span></span>'
         cells = f'<td>{box}{escape(text)}</td><td>{fill}</td><td>{number}</td>'
         lines.append(f'<tr>{cells}</tr>')
-    more = f'<p>and {left} more</p>' if left > 0 else ''
-    head = f'<tr><th>{headings[0]}</th><th colspan="2">{headings[1]}</th></tr>'
-    return f'<table class="found">{head}{"".join(lines)}</table>{more}'
+    head = f'<tr><th>{headings[0]}</th><th colspan="2">{headings[1]}</th></tr>' if rows else ''
+    return f'<table>{head}{"".join(lines)}</table>'

@@ -28,15 +28,18 @@ THEME = gr.themes.Default(font=FONTS, font_mono=['ui-monospace', 'monospace'])
 CSS = """
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
 footer { display: none !important; }
-table.found { width: 100%; border-collapse: collapse; font-size: 14px; }
-table.found th { text-align: left; font-weight: 600; padding: 4px 6px; }
-table.found td { padding: 3px 6px; border-top: 1px solid var(--border-color-primary); }
-table.found td:last-child { text-align: right; white-space: nowrap; width: 4.5em; }
-table.found td i { display: inline-block; width: 14px; height: 14px; margin-right: 8px;
+.found { display: flex; gap: 32px; align-items: flex-start; } .found > * { flex: 1; }
+.found table { border-collapse: collapse; font-size: 14px; width: 100%; margin: 0 !important; }
+.found table, .found tr { border: none !important; }
+.found th, .found td { border: none !important; padding: 4px 6px !important; text-align: left; }
+.found td { border-top: 1px solid var(--border-color-primary) !important; }
+.found td:last-child { text-align: right;
+  white-space: nowrap; width: 4.5em; }
+.found td i { display: inline-block; width: 14px; height: 14px; margin-right: 8px;
   vertical-align: -2px; border: 1px solid #8888; border-radius: 3px; }
-table.found .bar { display: block; width: 110px; height: 8px; background: #8883;
+.found .bar { display: block; width: 120px; height: 8px; background: #8883;
   border-radius: 4px; overflow: hidden; }
-table.found .bar span { display: block; height: 100%; background: var(--color-accent); }
+.found .bar span { display: block; height: 100%; background: var(--color-accent); }
 .change { font-size: 16px; } .change b { font-size: 24px; }
 .problem { color: #b91c1c; background: #fee2e2; padding: 10px 14px; border-radius: 8px; }
 """
@@ -126,17 +129,17 @@ class Answers:
         words = change(seen.prediction, after, strength)
         return fit(after.image), overlay(after, strength), words
 
-    def spectra(self, seen: Seen | None) -> list[Image | None]:
+    def spectra(self, seen: Seen | None) -> list[Any]:
         """Draw spectra of the feature maps.
 
         Args:
             seen (Seen, optional): The image.
 
         Returns:
-            list: Two pictures; None for one that there is not.
+            list: Two pictures; one that there is not is hidden.
         """
         found = [] if seen is None else self.network.spectra(seen)
-        return [*found, None, None][:2]
+        return _two(found)
 
     def filters(self, seen: Seen | None) -> list[Any]:
         """Draw the gains of learned filters.
@@ -145,13 +148,13 @@ class Answers:
             seen (Seen, optional): The image.
 
         Returns:
-            list: A text, then two pictures; None for one that there is not.
+            list: A text, then two pictures; one that there is not is hidden.
         """
         if seen is None:
-            return ['', None, None]
+            return ['', *_two([])]
         found = self.network.filters(seen)
         name = type(self.network.backbone).__name__
-        return [FILTERS if found else NO_FILTERS.format(name=name), *found, None, None][:3]
+        return [FILTERS if found else NO_FILTERS.format(name=name), *_two(found)]
 
 
 def build_page(network: Network, title: str, about: str) -> gr.Blocks:
@@ -168,9 +171,11 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
     answers = Answers(network)
     label, value = STRENGTHS.get(network.task, STRENGTHS['mmpretrain'])
     picture = partial(gr.Image, interactive=False, buttons=['download', 'fullscreen'])
+    figure = partial(picture, format='png', show_label=False, visible=False)
+    words = partial(gr.HTML, padding=False)
     with gr.Blocks(title=f'mmfreq: {title}', delete_cache=(600, int(HOURS))) as page:
         seen = gr.State(time_to_live=HOURS)
-        gr.Markdown(f'# {title}\n{about}')
+        gr.Markdown(f'# {title}\n{about}', elem_id='title')
         with gr.Row():
             with gr.Column():
                 upload = gr.Image(
@@ -180,13 +185,13 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
                     elem_id='upload',
                     height=360,
                 )
-                problem = gr.HTML(elem_id='problem')
+                problem = words(elem_id='problem')
             with gr.Column():
                 shown = picture(label='Prediction', elem_id='prediction', height=360)
                 strength = gr.Slider(
                     0, 1, value, step=0.05, label=label, visible=bool(label), elem_id='strength'
                 )
-        found = gr.HTML(label='What was found', elem_id='found')
+        found = words(elem_id='found')
         with gr.Tab('Without a band of frequencies'):
             gr.Markdown(BANDS)
             with gr.Row():
@@ -194,16 +199,16 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
                 high = gr.Slider(
                     0, round(HIGHEST + 0.005, 2), 0.71, step=0.01, label='high', elem_id='high'
                 )
-            changed = gr.HTML(elem_id='changed')
+            changed = words(elem_id='changed')
             with gr.Row():
                 filtered = picture(label='Filtered image', elem_id='filtered', height=360)
                 again = picture(label='Its prediction', elem_id='again', height=360)
         with gr.Tab('Spectra of the feature maps'):
             gr.Markdown(SPECTRA)
-            spectra = [picture(format='png', elem_id=f'spectra{i}') for i in range(2)]
+            spectra = [figure(elem_id=f'spectra{i}') for i in range(2)]
         with gr.Tab('Learned filters'):
-            words = gr.Markdown(elem_id='words')
-            filters = [picture(format='png', elem_id=f'filters{i}') for i in range(2)]
+            what = gr.Markdown(elem_id='what')
+            filters = [figure(elem_id=f'filters{i}') for i in range(2)]
 
         upload.preprocess = _path_of_upload
         heavy = dict(api_visibility='private', concurrency_id='network', concurrency_limit=1)
@@ -212,7 +217,7 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
             answers.look, [upload, strength], [seen, problem, shown, found], **heavy
         )
         looked.then(*band, **heavy).then(answers.spectra, seen, spectra, **heavy).then(
-            answers.filters, seen, [words, *filters], **heavy
+            answers.filters, seen, [what, *filters], **heavy
         )
         often = dict(trigger_mode='always_last', show_progress='hidden')
         strength.change(
@@ -220,6 +225,11 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
         )
         gr.on([low.change, high.change], *band, **often, **heavy)
     return page
+
+
+def _two(images: list[Image]) -> list[Any]:
+    shown = [gr.update(value=image, visible=True) for image in images]
+    return [*shown, *[gr.update(value=None, visible=False)] * 2][:2]
 
 
 def _path_of_upload(payload: Any) -> str | None:

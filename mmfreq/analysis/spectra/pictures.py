@@ -159,7 +159,8 @@ def draw_stage_filters(title: str, stages: dict[str, list[Spectrum]]) -> Figure:
             colour = colours(i / max(len(layers) - 1, 1) * 0.9)
             bottom.plot(*gain_by_frequency(layer), 'o-', ms=3, lw=1.2, color=colour, label=str(i))
         bottom.set_xlabel(f'distance from 0 in {FREQUENCY}', fontsize=9)
-        bottom.set_ylim(bottom=0)
+        highest = max(float(gain_by_frequency(layer)[1].max()) for layer in layers)
+        bottom.set_ylim(0, 1.1 * highest or 1)
         bottom.grid(alpha=0.3)
         if len(layers) <= 6:
             bottom.legend(title='layer', fontsize=8, title_fontsize=8)
@@ -176,11 +177,14 @@ def draw_amplitudes(models: dict[str, Sequence[AmplitudeCurve]]) -> Figure:
             :func:`mmfreq.analysis.spectra.fourier.amplitude_over_depth`, by name of the network.
 
     Returns:
-        Figure: Above a curve per block, below the highest frequency over depth.
+        Figure: Above a curve per block, below the highest frequency over depth; side by side for a
+        single network.
     """
+    rows, columns = (2, len(models)) if len(models) > 1 else (1, 2)
     figure, axes = plt.subplots(
-        2, len(models), figsize=(4.2 * len(models), 6.6), squeeze=False, layout='constrained'
+        rows, columns, figsize=(4.2 * columns, 3.3 * rows), squeeze=False, layout='constrained'
     )
+    axes = axes if len(models) > 1 else axes.T
     figure.suptitle('Amplitude of the feature maps relative to frequency 0')
     colours = plt.get_cmap('viridis')
     for (name, curves), (top, bottom) in zip(models.items(), axes.T, strict=True):

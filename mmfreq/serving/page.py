@@ -20,7 +20,7 @@ STRENGTHS = {  # of the one slider beside a prediction: label, value
     'mmdet': ('Lowest score of a box', 0.3),
     'mmpretrain': ('', 0.0),
 }
-HOURS = 3600.0  # seconds after which what nobody looks at is forgotten
+HOUR = 3600  # seconds after which what nobody looks at is forgotten
 
 # No fonts of others.
 FONTS = ['system-ui', 'sans-serif']
@@ -87,25 +87,11 @@ class Answers:
             seen = self.network.look(path)
         except DataError as error:
             return None, f'<div class="problem">{escape(str(error))}</div>', None, ''
-        return seen, '', *self.redraw(seen, strength)
-
-    def redraw(self, seen: Seen | None, strength: float) -> tuple[Image | None, str]:
-        """Draw a prediction again, which does not run the network.
-
-        Args:
-            seen (Seen, optional): The image.
-            strength (float): See :func:`mmfreq.serving.answers.overlay`.
-
-        Returns:
-            tuple: The overlay and the table.
-        """
-        if seen is None:
-            return None, ''
-        return overlay(seen.prediction, strength), table(seen.prediction, strength)
+        return seen, '', overlay(seen.prediction, strength), table(seen.prediction, strength)
 
     def filter(
         self, seen: Seen | None, low: float, high: float, strength: float
-    ) -> tuple[Image | None, Image | None, str]:
+    ) -> tuple[Seen | None, Image | None, Image | None, str]:
         """Remove a band of frequencies from the image and predict it again.
 
         Args:
@@ -115,19 +101,40 @@ class Answers:
             strength (float): See :func:`mmfreq.serving.answers.overlay`.
 
         Returns:
-            tuple: The filtered image, its overlay, and what changes.
+            tuple: What was seen without the band, the filtered image, its overlay, and what
+            changes.
         """
         if seen is None:
-            return None, None, ''
+            return None, None, None, ''
         if low > high:
             problem = f'low is {low:g} and high is {high:g}: nothing is between them'
-            return None, None, f'<div class="problem">{problem}</div>'
+            return None, None, None, f'<div class="problem">{problem}</div>'
         try:
-            after = self.network.without_band(seen, low, high).prediction
+            after = self.network.without_band(seen, low, high)
         except DataError as error:
-            return None, None, f'<div class="problem">{escape(str(error))}</div>'
-        words = change(seen.prediction, after, strength)
-        return fit(after.image), overlay(after, strength), words
+            return None, None, None, f'<div class="problem">{escape(str(error))}</div>'
+        words = change(seen.prediction, after.prediction, strength)
+        return after, fit(after.prediction.image), overlay(after.prediction, strength), words
+
+    def redraw(self, seen: Seen | None, after: Seen | None, strength: float) -> list[Any]:
+        """Draw predictions again, which does not run the network.
+
+        Args:
+            seen (Seen, optional): The image.
+            after (Seen, optional): The image without a band.
+            strength (float): See :func:`mmfreq.serving.answers.overlay`.
+
+        Returns:
+            list: The overlay and the table, the overlay without the band and what changes; nothing
+            new for an image that there is not.
+        """
+        answers: list[Any] = [gr.skip()] * 4
+        if seen is not None:
+            answers[:2] = overlay(seen.prediction, strength), table(seen.prediction, strength)
+        if seen is not None and after is not None:
+            words = change(seen.prediction, after.prediction, strength)
+            answers[2:] = overlay(after.prediction, strength), words
+        return answers
 
     def spectra(self, seen: Seen | None) -> list[Any]:
         """Draw spectra of the feature maps.
@@ -173,8 +180,8 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
     picture = partial(gr.Image, interactive=False, buttons=['download', 'fullscreen'])
     figure = partial(picture, format='png', show_label=False, visible=False)
     words = partial(gr.HTML, padding=False)
-    with gr.Blocks(title=f'mmfreq: {title}', delete_cache=(600, int(HOURS))) as page:
-        seen = gr.State(time_to_live=HOURS)
+    with gr.Blocks(title=f'mmfreq: {title}', delete_cache=(600, HOUR)) as page:
+        seen, after = gr.State(time_to_live=HOUR), gr.State(time_to_live=HOUR)
         gr.Markdown(f'# {title}\n{about}', elem_id='title')
         with gr.Row():
             with gr.Column():
@@ -212,7 +219,7 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
 
         upload.preprocess = _path_of_upload
         heavy = dict(api_visibility='private', concurrency_id='network', concurrency_limit=1)
-        band = (answers.filter, [seen, low, high, strength], [filtered, again, changed])
+        band = (answers.filter, [seen, low, high, strength], [after, filtered, again, changed])
         looked = upload.change(
             answers.look, [upload, strength], [seen, problem, shown, found], **heavy
         )
@@ -221,7 +228,11 @@ def build_page(network: Network, title: str, about: str) -> gr.Blocks:
         )
         often = dict(trigger_mode='always_last', show_progress='hidden')
         strength.change(
-            answers.redraw, [seen, strength], [shown, found], **often, api_visibility='private'
+            answers.redraw,
+            [seen, after, strength],
+            [shown, found, again, changed],
+            **often,
+            api_visibility='private',
         )
         gr.on([low.change, high.change], *band, **often, **heavy)
     return page

@@ -142,15 +142,16 @@ def test_answers(segmentor, photo, tmp_path):
     seen, problem, picture, found = answers.look(str(photo), 0.5)
     assert problem == '' and picture.shape == (72, 96, 3)
     assert next(iter(seen.prediction.shares())) in found
-    image, _ = answers.redraw(seen, 0.0)
-    np.testing.assert_array_equal(image, seen.prediction.image)
-    _, again, words = answers.filter(seen, 0.05, 0.71, 0.5)
+    after, _, again, words = answers.filter(seen, 0.05, 0.71, 0.5)
     assert again.shape == (72, 96, 3)
-    after = segmentor.without_band(seen, 0.05, 0.71).prediction
-    share = (after.label_map != seen.prediction.label_map).mean()
+    share = (after.prediction.label_map != seen.prediction.label_map).mean()
+    image, _, other, same = answers.redraw(seen, after, 0.0)
+    np.testing.assert_array_equal(image, seen.prediction.image)
+    np.testing.assert_array_equal(other, after.prediction.image)
+    assert same == words
     assert f'<b>{share:.1%}</b> of the pixels' in words
-    assert 'nothing is between them' in answers.filter(seen, 0.5, 0.4, 0.5)[2]
-    assert answers.filter(None, 0, 1, 0.5) == (None, None, '')
+    assert 'nothing is between them' in answers.filter(seen, 0.5, 0.4, 0.5)[3]
+    assert answers.filter(None, 0, 1, 0.5) == (None, None, None, '')
     assert answers.look(None, 0.5) == (None, '', None, '')
     assert [update['visible'] for update in answers.spectra(seen)] == [True, True]
     text, first, second = answers.filters(seen)

@@ -69,7 +69,7 @@ def table(prediction: Prediction, strength: float) -> str:
     if isinstance(prediction, Segmentation):
         colours = dict(zip(prediction.classes, prediction.palette, strict=True))
         rows: list[Row] = [
-            (colours.get(name), name, f'{share:.1%}', share)
+            (colours.get(name), name, _percent(share), share)
             for name, share in prediction.shares().items()
         ]
         return _html(('Class', 'Share of the pixels'), rows)
@@ -128,6 +128,10 @@ def _fitting(image: RGB) -> tuple[int, int] | None:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
+def _percent(share: float) -> str:
+    return f'{share:.1%}' if share >= 0.0005 else '< 0.1%'
+
+
 def _boxes(found: Detection, threshold: float) -> list[tuple[int, NDArray[Any]]]:
     shown = replace(found, threshold=threshold).shown()
     return [(int(found.labels[i]), found.boxes[i]) for i in shown]
@@ -162,7 +166,7 @@ def _half(headings: tuple[str, str], rows: list[Row]) -> str:
     for colour, text, number, bar in rows:
         box = '' if colour is None else f'<i style="background: rgb{tuple(map(int, colour))}"></i>'
         fill = f'<span class="bar"><span style="width: {100 * bar:.1f}%"></span></span>'
-        cells = f'<td>{box}{escape(text)}</td><td>{fill}</td><td>{number}</td>'
+        cells = f'<td>{box}{escape(text)}</td><td>{fill}</td><td>{escape(number)}</td>'
         lines.append(f'<tr>{cells}</tr>')
     head = f'<tr><th>{headings[0]}</th><th colspan="2">{headings[1]}</th></tr>' if rows else ''
     return f'<table>{head}{"".join(lines)}</table>'

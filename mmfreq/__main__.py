@@ -12,6 +12,8 @@ COMMANDS = {
     'train': 'train a segmentor, detector or classifier from a config',
     'test': 'evaluate a checkpoint on the test set of its config',
     'predict': 'segment, detect or classify images of your own, into a folder of results',
+    'serve': 'the same on a local page, with the spectra of what the network sees',
+    'inspect': 'look at images and annotations of your own, and write a config that trains',
     'list': 'names of backbones, configs and released weights',
     'flops': 'parameters and operations of configs and backbones',
     'benchmark': 'speed and memory of networks, side by side',

@@ -99,6 +99,7 @@ def main() -> None:
     print(f'prediction has {constant:.1f}. Image, truth and prediction: {work_dir / "sheet.png"}')
     print('\nWith an image of yours (the model knows landscapes like those of the sheet):')
     print(f'  mmfreq predict {CONFIG} {checkpoint} IMAGE.jpg')
+    print(f'  mmfreq serve {CONFIG} {checkpoint}')
     if miou < 3 * constant:
         sys.exit('error: the model should be at least 3 times better than a constant')
 

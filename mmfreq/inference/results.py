@@ -33,6 +33,14 @@ class Prediction:
     classes: tuple[str, ...] = field(repr=False)
     palette: list[tuple[int, ...]] = field(repr=False)
 
+    def overlay(self) -> NDArray[np.uint8]:
+        """Draw the prediction over the image.
+
+        Returns:
+            NDArray: RGB image of the size of the image.
+        """
+        raise NotImplementedError
+
     def draw(self) -> NDArray[np.uint8]:
         """Draw the prediction.
 
@@ -106,11 +114,22 @@ class Segmentation(Prediction):
         total = self.label_map.size
         return {self._name(int(labels[i])): float(counts[i] / total) for i in order}
 
-    def draw(self, opacity: float = 0.55) -> NDArray[np.uint8]:
+    def overlay(self, opacity: float = 0.55) -> NDArray[np.uint8]:
         """Draw the colours of the classes over the image.
 
         Args:
             opacity (float): From 0, the image, to 1, the colours. Defaults to 0.55.
+
+        Returns:
+            NDArray: RGB image of the size of the image.
+        """
+        return blend(self.image, self.label_map, self.palette, opacity)
+
+    def draw(self, opacity: float = 0.55) -> NDArray[np.uint8]:
+        """Draw the colours of the classes over the image.
+
+        Args:
+            opacity (float): As in :meth:`overlay`. Defaults to 0.55.
 
         Returns:
             NDArray: RGB image with a legend of the classes that occur and their shares.
@@ -123,8 +142,7 @@ class Segmentation(Prediction):
             )
             for count, label in sorted(zip(counts, labels, strict=True), key=lambda pair: -pair[0])
         ]
-        picture = blend(self.image, self.label_map, self.palette, opacity)
-        return with_legend(picture, rows)
+        return with_legend(self.overlay(opacity), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """The shares of the classes as plain data."""
@@ -168,24 +186,35 @@ class Detection(Prediction):
     masks: NDArray[np.bool_] | None = field(default=None, repr=False)
     threshold: float = 0.3
 
+    def shown(self) -> NDArray[np.int64]:
+        """Indices of the boxes whose scores are above the threshold, the best first."""
+        return np.flatnonzero(self.scores >= self.threshold)
+
+    def overlay(self) -> NDArray[np.uint8]:
+        """Draw the boxes and masks whose scores are above the threshold.
+
+        Returns:
+            NDArray: RGB image of the size of the image.
+        """
+        shown = self.shown()[::-1]  # the best on top
+        colours = [self.palette[self.labels[i]] for i in shown]
+        texts = [f'{self.classes[self.labels[i]]} {self.scores[i]:.2f}' for i in shown]
+        masks = None if self.masks is None else self.masks[shown]
+        return draw_boxes(self.image, self.boxes[shown], texts, colours, masks)
+
     def draw(self) -> NDArray[np.uint8]:
         """Draw the boxes and masks whose scores are above the threshold.
 
         Returns:
             NDArray: RGB image with a legend of the classes that occur and how often.
         """
-        shown = np.flatnonzero(self.scores >= self.threshold)[::-1]  # the best on top
-        colours = [self.palette[self.labels[i]] for i in shown]
-        texts = [f'{self.classes[self.labels[i]]} {self.scores[i]:.2f}' for i in shown]
-        masks = None if self.masks is None else self.masks[shown]
-        picture = draw_boxes(self.image, self.boxes[shown], texts, colours, masks)
-        labels, counts = np.unique(self.labels[shown], return_counts=True)
+        labels, counts = np.unique(self.labels[self.shown()], return_counts=True)
         rows = [
             (self.palette[label], f'{self.classes[label]}: {count}')
             for count, label in sorted(zip(counts, labels, strict=True), key=lambda pair: -pair[0])
         ]
         rows = rows or [(None, f'nothing above {self.threshold}')]
-        return with_legend(picture, rows)
+        return with_legend(self.overlay(), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """All boxes as plain data; masks as run lengths of COCO."""
@@ -227,6 +256,10 @@ class Classification(Prediction):
         """
         order = np.argsort(-self.scores, kind='stable')[:count]
         return {self.classes[i]: float(self.scores[i]) for i in order}
+
+    def overlay(self) -> NDArray[np.uint8]:
+        """The image: classes have no place in it."""
+        return self.image
 
     def draw(self) -> NDArray[np.uint8]:
         """Put the five most probable classes beside the image.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 __all__ = ['Sizes', 'epochs_for', 'held_out', 'iterations_for', 'sizes_for']
 
 LARGEST_CROP = 512
-LARGEST_SIDE = 1024  # of images of a segmentor, which is as much as a GPU of 12 GB takes
+LARGEST_SIDE = 1024  # of images of a segmentor; larger ones are resized
 STRIDE = 32  # of the last feature map
 EVERY = 5  # every fifth image is held out
 EPOCHS = 100  # of a segmentor

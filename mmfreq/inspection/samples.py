@@ -90,7 +90,7 @@ def _spread(items: Sequence[Any]) -> list[Any]:
 
 
 def _read_rgb(path: Path) -> RGB:
-    return np.ascontiguousarray(read_source(str(path))[..., ::-1])
+    return np.ascontiguousarray(read_source(str(path), 3)[..., ::-1])
 
 
 def _outline(annotation: dict[str, Any], height: int, width: int) -> NDArray[np.bool_]:

@@ -3,12 +3,12 @@
 import csv
 import os
 import re
-import shutil
 import signal
 import subprocess
 
 import pytest
 import torch
+from browser import OPTIONS, find_browser
 
 from mmfreq.analysis.speed import benchmark
 from mmfreq.analysis.speed.benchmark import FIELDS, Case, measure_group
@@ -174,10 +174,7 @@ def test_legends_name_the_right_lines(rows):
 
 def test_page_in_a_browser(rows, tmp_path):
     """The page alone, in a folder of its own, without a network."""
-    browser = shutil.which('chromium') or shutil.which('chromium-browser')
-    if browser is None:
-        assert 'CI' not in os.environ, 'run tools/setup/browser.sh'
-        pytest.skip('there is no chromium; see tools/setup/browser.sh')
+    browser = find_browser()
     page = write_report(rows, tmp_path / 'report', 'python tools/benchmark.py <&> --report x')
     for name in ('throughput_inference', 'memory_inference'):
         for suffix in ('.svg', '.png'):
@@ -201,9 +198,8 @@ def test_page_in_a_browser(rows, tmp_path):
       document.title = JSON.stringify(found);
     })</script>"""
     alone.write_text(text.replace('</body>', f'{probe}</body>'))
-    options = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage')
     offline = ('--proxy-server=127.0.0.1:9', f'--user-data-dir={tmp_path}/profile')
-    command = [browser, *options, *offline, '--dump-dom', f'file://{alone}']
+    command = [browser, *OPTIONS, *offline, '--dump-dom', f'file://{alone}']
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     title = re.search('<title>(.*?)</title>', done.stdout)[1]
     assert '"images":[true,true]' in title

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian's Chromium, with which a test opens the benchmark's page; does nothing if it is there.
+# Installs Debian's Chromium, with which tests open pages; does nothing if it is there.
 #
 #   bash tools/setup/browser.sh
 set -euo pipefail

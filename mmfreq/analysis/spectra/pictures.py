@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmfreq.analysis.spectra.filters import Gains, Spectrum
 from mmfreq.analysis.spectra.fourier import AmplitudeCurve, field_side
+from mmfreq.analysis.spectra.stages import gain_by_frequency, mean_of_layers
 
 __all__ = [
     'draw_amplitudes',
@@ -17,6 +18,8 @@ __all__ = [
     'draw_filters',
     'draw_gains',
     'draw_masks',
+    'draw_stage_filters',
+    'draw_stage_spectra',
 ]
 
 FREQUENCY = 'cycles per pixel'
@@ -110,6 +113,62 @@ def draw_gains(title: str, images: Sequence[np.ndarray], gains: Gains) -> Figure
     return figure
 
 
+def draw_stage_spectra(title: str, spectra: Sequence[Spectrum]) -> Figure:
+    """Amplitudes of an image and of the maps that a network makes of it, side by side.
+
+    Args:
+        title (str): Title of the figure.
+        spectra (Sequence[Spectrum]): From
+            :func:`mmfreq.analysis.spectra.stages.spectra_of_stages`; the first image is drawn.
+
+    Returns:
+        Figure: Logarithms of amplitudes relative to the largest, on one scale.
+    """
+    figure, axes = _row_of_panels(1, len(spectra), title)
+    for spectrum, ax in zip(spectra, axes[0], strict=True):
+        amplitude = spectrum.values[0]
+        relative = (amplitude / amplitude.max()).clamp(min=1e-4).log10()
+        shown = ax.imshow(relative, extent=_extent(spectrum), origin='lower', vmin=-4, vmax=0)
+        ax.set_title(spectrum.name, fontsize=10)
+        ax.set_xlabel(FREQUENCY, fontsize=9)
+    figure.colorbar(shown, ax=list(axes[0]), label='log10 of amplitude / largest')
+    return figure
+
+
+def draw_stage_filters(title: str, stages: dict[str, list[Spectrum]]) -> Figure:
+    """Gains of filters, a column for each stage.
+
+    Args:
+        title (str): Title of the figure.
+        stages (dict[str, list[Spectrum]]): From
+            :func:`mmfreq.analysis.spectra.stages.filters_of_stages`.
+
+    Returns:
+        Figure: Above the mean over the layers of a stage, below a curve for each layer.
+    """
+    figure, axes = _row_of_panels(2, len(stages), title)
+    colours = plt.get_cmap('viridis')
+    for (name, layers), (top, bottom) in zip(stages.items(), axes.T, strict=True):
+        mean = mean_of_layers(layers)
+        shown = top.imshow(mean.values, extent=_extent(mean), origin='lower')
+        height, width = mean.values.shape
+        top.set_title(f'{name}: filters of {width} x {height}', fontsize=10)
+        top.set_xlabel(FREQUENCY, fontsize=9)
+        figure.colorbar(shown, ax=top, fraction=0.046, pad=0.04)
+        for i, layer in enumerate(layers):
+            colour = colours(i / max(len(layers) - 1, 1) * 0.9)
+            bottom.plot(*gain_by_frequency(layer), 'o-', ms=3, lw=1.2, color=colour, label=str(i))
+        bottom.set_xlabel(f'distance from 0 in {FREQUENCY}', fontsize=9)
+        highest = max(float(gain_by_frequency(layer)[1].max()) for layer in layers)
+        bottom.set_ylim(0, 1.1 * highest or 1)
+        bottom.grid(alpha=0.3)
+        if len(layers) <= 6:
+            bottom.legend(title='layer', fontsize=8, title_fontsize=8)
+    axes[0, 0].set_ylabel('mean gain')
+    axes[1, 0].set_ylabel('gain of each layer, first dark')
+    return figure
+
+
 def draw_amplitudes(models: dict[str, Sequence[AmplitudeCurve]]) -> Figure:
     """Relative log amplitude by frequency over depth, a column per network.
 
@@ -118,11 +177,14 @@ def draw_amplitudes(models: dict[str, Sequence[AmplitudeCurve]]) -> Figure:
             :func:`mmfreq.analysis.spectra.fourier.amplitude_over_depth`, by name of the network.
 
     Returns:
-        Figure: Above a curve per block, below the highest frequency over depth.
+        Figure: Above a curve per block, below the highest frequency over depth; side by side for a
+        single network.
     """
+    rows, columns = (2, len(models)) if len(models) > 1 else (1, 2)
     figure, axes = plt.subplots(
-        2, len(models), figsize=(4.2 * len(models), 6.6), squeeze=False, layout='constrained'
+        rows, columns, figsize=(4.2 * columns, 3.3 * rows), squeeze=False, layout='constrained'
     )
+    axes = axes if len(models) > 1 else axes.T
     figure.suptitle('Amplitude of the feature maps relative to frequency 0')
     colours = plt.get_cmap('viridis')
     for (name, curves), (top, bottom) in zip(models.items(), axes.T, strict=True):
@@ -173,6 +235,25 @@ def draw_fields(fields: dict[str, Tensor]) -> Figure:
     return figure
 
 
+def _row_of_panels(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
+    """A few large panels."""
+    size = (2.9 * columns + 1, 2.9 * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout='constrained')
+    figure.suptitle(title)
+    for ax in axes.flat:
+        ax.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _extent(spectrum: Spectrum) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a picture whose pixels are centred on their frequencies."""
+    (left, right), (bottom, top) = (
+        (float(axis[0]) - 0.5 / len(axis), float(axis[-1]) + 0.5 / len(axis))
+        for axis in (spectrum.columns, spectrum.rows)
+    )
+    return left, right, bottom, top
+
+
 def _grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
     """Panels with room for titles, labels and a colour bar each."""
     width, height = 2.5 * columns, 2.4 * rows + 0.8
@@ -193,14 +274,10 @@ def _show_spectrum(
     ax: Axes, values: Tensor, spectrum: Spectrum, colours: str, limit: float | None = None
 ) -> None:
     """Show values with frequency zero in the middle, pixels centred on their frequencies."""
-    (left, right), (bottom, top) = (
-        (float(axis[0]) - 0.5 / len(axis), float(axis[-1]) + 0.5 / len(axis))
-        for axis in (spectrum.columns, spectrum.rows)
-    )
     low = None if limit is None else -limit
     shown = ax.imshow(
         values,
-        extent=(left, right, bottom, top),
+        extent=_extent(spectrum),
         origin='lower',
         cmap=colours,
         vmin=low,

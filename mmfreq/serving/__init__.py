@@ -1,0 +1,1 @@
+"""A local page that shows what a network predicts for an image, and the spectra behind it."""

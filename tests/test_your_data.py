@@ -1,21 +1,17 @@
 """docs/your_data.md as it stands: every command runs, shortened by options that it names."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from pages import blocks, desk, shell
 from PIL import Image
 
 from mmfreq.utils.config_files import read_model_config
 
-PAGE = Path('docs/your_data.md').read_text()
-COMMANDS = [
-    line for block in re.findall('```bash\n(.*?)```', PAGE, re.S) for line in block.splitlines()
-]
+PAGE = 'docs/your_data.md'
+COMMANDS = [line for block in blocks(PAGE) for line in block.text.splitlines()]
 SMALL = (
     'default_hooks.logger.interval=1 scale=(160,120) train_dataloader.num_workers=1 '
     'val_dataloader.num_workers=1'
@@ -33,28 +29,16 @@ def run(command, folder):
     if name == 'mmfreq' and arguments[0] == 'train':
         command += f' --cfg-options {" ".join(map(shlex.quote, SHORT[arguments[1]].split()))}'
     command = command.replace('data/coco/val2017', 'data/coco/val2017/*09.jpg')  # fewer images
-    done = subprocess.run(
-        ['bash', '-c', command], cwd=folder, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, f'{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}'
-    return done.stdout
+    return shell(command, folder)
 
 
 @pytest.fixture
 def folder(tmp_path, shared, monkeypatch):
-    """A folder as the page has it, with the commands on the path."""
+    """A folder as the page has it."""
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/camvid').symlink_to(shared / 'data/camvid')
     (tmp_path / 'data/coco').symlink_to(shared / 'data/coco_mini')
-    (tmp_path / 'tools').symlink_to(Path('tools').resolve())
-    (tmp_path / 'bin').mkdir()
-    for name, command in (('mmfreq', '-m mmfreq'), ('python', '')):
-        path = tmp_path / 'bin' / name
-        path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {command} "$@"\n')
-        path.chmod(0o755)
-    monkeypatch.setenv('PATH', f'{tmp_path}/bin:{os.environ["PATH"]}')
-    monkeypatch.setenv('PYTHONPATH', str(Path.cwd()))
-    return tmp_path
+    return desk(tmp_path, monkeypatch)
 
 
 def commands_about(name):
@@ -69,7 +53,7 @@ def test_every_command_is_run():
 def test_camvid(folder):
     inspect, *others = commands_about('camvid')
     said = run(inspect, folder)
-    shown = re.search('```\n(pairs of.*?)```', PAGE, re.S)[1]
+    shown = re.search('```\n(pairs of.*?)```', Path(PAGE).read_text(), re.DOTALL)[1]
     assert shown in said
     assert len((folder / 'camvid.py').read_text().splitlines()) == 13
     for command in others:

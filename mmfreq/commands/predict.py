@@ -62,6 +62,11 @@ def main() -> None:
         if args.config.endswith('.onnx'):
             from mmfreq.inference.onnx_file import OnnxModel
 
+            if args.device or args.cfg_options:
+                raise ValueError(
+                    '--device and --cfg-options are for configs; an .onnx file is as it was '
+                    'exported, and runs on the CPU'
+                )
             sources = find_sources(names)
             model: Any = OnnxModel(args.config)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from mmfreq.utils.config_files import configs_folder
 from mmfreq.utils.config_tree import as_list, find_data_sets, map_leaves
 
 __all__ = ['check_data', 'set_data_root']
@@ -17,7 +18,7 @@ HOW_TO_GET_DATA = """\
   COCO:   unpack train2017, val2017 and annotations of COCO 2017 into data/coco
   other places: give the folder with --data-root
   no data at hand: render a small set, then train on it with one of
-    python tools/dataset_converters/render_mini_data.py data/mini
+    python {tools}/dataset_converters/render_mini_data.py data/mini
     ... --data-root data/mini/ADEChallengeData2016   (ADE20K configs)
     ... --data-root data/mini/coco                   (COCO configs)"""
 
@@ -88,8 +89,14 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
             if '://' not in path and not Path(path).exists():
                 raise FileNotFoundError(
                     f'data not found: {path} does not exist, named by {key}.{part}\n'
-                    f'{HOW_TO_GET_DATA}'
+                    f'{HOW_TO_GET_DATA.format(tools=_tools())}'
                 )
+
+
+def _tools() -> Path:
+    """Folder of the scripts that are no commands: of the checkout, or in the package."""
+    folder, here = configs_folder().with_name('tools'), Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _paths(dataset: dict) -> Iterator[tuple[str, str]]:

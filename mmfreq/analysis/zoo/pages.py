@@ -83,12 +83,34 @@ def backbone_table(sources: Sources) -> str:
         *('type', 'arch', 'width', 'blocks', 'parameters (measured)', 'FLOPs (measured)'),
         'ImageNet top-1 (published)',
     )
-    read = {result['source'] for result in sources.published.results if result['metric'] == 'top-1'}
+    read = {result['source'] for name in ours for result in sources.results_of(name)}
     return (
         f'{_table(lines, header)}\n\n'
         'Parameters and FLOPs (multiply-adds) of the backbone at 224x224, '
         f'{sources.note("backbones")}.\n'
         f'Top-1 published: {"; ".join(sorted(read))} (AFFNet at 256x256).'
+    )
+
+
+def summary_table(sources: Sources) -> str:
+    """A backbone of each family beside two that everybody knows: cost, speed, accuracy."""
+    rows = measured_rows('peers')
+    ratios = {(row['model'], row['mode']): f'{float(row["ratio"]):.2f}' for row in rows}
+    lines = []
+    for name in dict.fromkeys(row['model'] for row in rows):
+        top_1 = [f'{result["value"]} [{result["source"]}]' for result in sources.results_of(name)]
+        cost = measured_cost('backbones', name)
+        speeds = [ratios[name, mode] for mode in ('inference', 'training')]
+        lines.append((f'`{name}`', millions(cost['params']), *speeds, ', '.join(top_1)))
+    reference = rows[0]['reference']
+    header = (
+        *('backbone', 'parameters', f'inference / {reference}', f'training / {reference}'),
+        'ImageNet top-1, published',
+    )
+    return (
+        f'{_table(lines, header)}\n\n'
+        f'Speed, times that of {reference}, one image of {rows[0]["height"]} x {rows[0]["width"]}, '
+        f'fp32 on a CPU: {sources.note("peers")}.'
     )
 
 
@@ -186,6 +208,7 @@ def checkpoint_table(_: Sources) -> str:
 
 TABLES: dict[str, Callable[[Sources], str]] = dict(
     backbones=backbone_table,
+    summary=summary_table,
     checkpoints=checkpoint_table,
     results=results_table,
     configs=config_table,

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -198,6 +199,8 @@ def run_or_exit(prepare: Callable[[], Runner], action: str) -> None:
         runner.visualizer.close()  # writes what is left
         print_log(f'stopped on request, exit status {status}: start again with --resume', 'current')
     except Exception as error:
+        # PyTorch's handler raises for every child that ends while a worker is dead, here as well.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         message = log_failure(error, Path(runner.log_dir) / f'{runner.timestamp}.log', runner.cfg)
         print(f'error: {message}', file=sys.stderr)
         status = 1

@@ -165,6 +165,13 @@ def _classes_of(dataset: Any, key: str) -> list[str] | None:
     numbered = getattr(dataset, 'cat_ids', None)
     if numbered is not None and (len(numbered) != len(classes) or classes != own):
         _check_order(dataset, classes)
+    folders = list(getattr(dataset, 'folder_to_idx', ()))  # of a classifier's data, as numbered
+    if {*folders} & {*classes} and folders != [*classes]:
+        raise ConfigError(
+            f'{key} has its classes in folders, which are numbered in alphabetical order:\n'
+            f'  folders: {", ".join(folders)}\n  classes: {", ".join(classes)}\n'
+            'write classes in the order of the folders'
+        )
     return [str(name) for name in classes]
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrix of segmentors and detectors."""
+"""Confusion matrix of segmentors, detectors and classifiers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +23,9 @@ MAX_CLASSES = 30
 class ConfusionMatrix(BaseMetric):
     """Counts which class is taken for which, and draws it.
 
-    Of a segmentor pixels are counted. Of a detector boxes: each detection, by falling score, takes
-    the box that it overlaps most among those not yet taken, whatever their classes; what remains on
-    either side is counted as background, the last row and column.
+    Of a segmentor pixels are counted, of a classifier images. Of a detector boxes: each detection,
+    by falling score, takes the box that it overlaps most among those not yet taken, whatever their
+    classes; what remains on either side is counted as background, the last row and column.
 
     Args:
         out_file (str): Picture to be written; beside it a CSV file with the counts.
@@ -52,6 +52,7 @@ class ConfusionMatrix(BaseMetric):
         self.score_thr = score_thr
         self.iou_thr = iou_thr
         self.ignore_index = ignore_index
+        self.unit = 'pixels'
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch.
@@ -68,9 +69,13 @@ class ConfusionMatrix(BaseMetric):
                 counted = truth != self.ignore_index
                 pairs = torch.stack([truth[counted], predicted[counted]])
                 size = classes
+            elif 'pred_label' in sample:
+                pairs = torch.stack([sample['gt_label'], sample['pred_label']]).cpu()
+                size, self.unit = classes, 'images'
             else:
                 pairs = self._match(sample['gt_instances'], sample['pred_instances'], classes)
                 size = classes + 1
+                self.unit = f'boxes (score {self.score_thr}, IoU {self.iou_thr})'
             index = pairs[0].long() * size + pairs[1].long()
             self.results.append(torch.bincount(index, minlength=size**2).reshape(size, size))
 
@@ -85,12 +90,10 @@ class ConfusionMatrix(BaseMetric):
         """
         matrix = torch.stack(results).sum(0).numpy()
         classes = list(self.dataset_meta['classes'])
-        unit = 'pixels'
         if len(matrix) > len(classes):
             classes.append('background')
-            unit = f'boxes (score {self.score_thr}, IoU {self.iou_thr})'
         self.out_file.parent.mkdir(parents=True, exist_ok=True)
-        figure = draw_confusion(matrix, classes, f'Confusion of {unit}')
+        figure = draw_confusion(matrix, classes, f'Confusion of {self.unit}')
         figure.savefig(self.out_file, dpi=110)
         plt.close(figure)
         np.savetxt(

@@ -163,7 +163,7 @@ def load_whole(
             the first are named.
     """
     own, parameters = model.state_dict(), dict(model.named_parameters())
-    tensors = without_wrapper(tensors)
+    tensors = _from_released(model, without_wrapper(tensors), source)
     wrong = [
         key
         for key, tensor in tensors.items()
@@ -193,6 +193,23 @@ def load_whole(
         keys = [key for key in keys if not key.endswith('num_batches_tracked')]
         if keys:
             print_log(f'{what} {source}: {enumerate_names(keys)}', 'current')
+
+
+def _from_released(model: nn.Module, tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """By the model's names, if it is a classifier and the file one that its authors released."""
+    backbone: Any = getattr(model, 'backbone', None)
+    head: Any = getattr(model, 'head', None)
+    if not hasattr(head, 'released_names') or any(key.startswith('backbone.') for key in tensors):
+        return tensors
+    try:
+        adapted, _ = backbone.adapt_checkpoint(tensors)
+    except ValueError as error:
+        raise CheckpointError(f'checkpoint {source} does not fit this model: {error}') from error
+    of_backbone, of_head = backbone.state_dict(), head.state_dict()
+    found = {f'backbone.{key}': adapted.pop(key) for key in list(adapted) if key in of_backbone}
+    for key, tensor in rename(adapted, head.released_names).items():
+        found[f'head.{key}' if key in of_head else key] = tensor
+    return found
 
 
 def without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

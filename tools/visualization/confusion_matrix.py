@@ -1,4 +1,4 @@
-"""Test a segmentor or detector and draw which class it takes for which."""
+"""Test a segmentor, detector or classifier and draw which class it takes for which."""
 
 import argparse
 

@@ -1,5 +1,6 @@
 # AFFNet, arXiv 2307.14008. The only place of its channel numbers; models refer to it.
 embed_dims = [64, 128, 256, 320]
+last_dim = 960  # of the 1x1 convolution before the classifier
 backbone = dict(
     type='mmfreq.AFFNet',
     arch='base',

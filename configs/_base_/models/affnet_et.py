@@ -1,5 +1,6 @@
 # AFFNet-ET, arXiv 2307.14008. The only place of its channel numbers; models refer to it.
 embed_dims = [48, 64, 104, 144]
+last_dim = 576  # of the 1x1 convolution before the classifier
 backbone = dict(
     type='mmfreq.AFFNet',
     arch='et',

@@ -1,5 +1,6 @@
 # AFFNet-T, arXiv 2307.14008. The only place of its channel numbers; models refer to it.
 embed_dims = [48, 96, 160, 192]
+last_dim = 768  # of the 1x1 convolution before the classifier
 backbone = dict(
     type='mmfreq.AFFNet',
     arch='t',

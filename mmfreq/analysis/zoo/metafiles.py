@@ -112,7 +112,7 @@ def config_entry(sources: Sources, path: Path, collection: str) -> dict[str, Any
             'Metrics': {METRICS[result['metric']].name: result['value']},
             'Source': f'published: {result["source"]}; not reproduced by us',
         }
-        for result in sources.results_of(path.stem)
+        for result in sources.results_of_config(path)
     ]
     main_task = METRICS[metrics_of(config)[0]].task
     return {

@@ -125,9 +125,11 @@ def results_table(sources: Sources) -> str:
 
 
 def config_table(sources: Sources) -> str:
-    """All configs with their costs and published results."""
+    """Configs of segmentors and detectors with their costs and published results."""
     lines = []
     for path in sources.configs:
+        if sources.is_classifier(path):
+            continue
         cost = sources.cost_of(path)
         published = ', '.join(
             f'{result["value"]} {result["metric"]} ({result["source"]})'
@@ -150,6 +152,35 @@ def config_table(sources: Sources) -> str:
         f'{_table(lines, header)}\n\n'
         f'Parameters and FLOPs (multiply-adds of one image): {sources.note("configs")}.\n'
         'Converted and checked: none; no released checkpoint was within reach. Trained by us: none.'
+    )
+
+
+def classifier_table(sources: Sources) -> str:
+    """Configs of classifiers with their costs, what was published, and what was reproduced."""
+    files = {entry['of']: entry['url'] for entry in sources.published.weights}
+    reproduced = {row['config']: row['top-1'] for row in measured_rows('reproduced')}
+    lines = []
+    for path in filter(sources.is_classifier, sources.configs):
+        cost = sources.cost_of(path)
+        name = sources.backbone_of(path)
+        lines.append(
+            (
+                f'[{path.stem}](../{path})',
+                cost['height x width'],
+                millions(cost['params']),
+                f'{int(cost["flops"]) / 1e9:.2f} G',
+                ', '.join(str(result['value']) for result in sources.results_of(name)),
+                f'[file]({files[name]})' if name in files else '',
+                reproduced.get(path.stem, ''),
+            )
+        )
+    header = (
+        *('config', 'image', 'parameters (measured)', 'FLOPs (measured)'),
+        *('top-1 (published)', 'released', 'top-1 (reproduced)'),
+    )
+    return (
+        f'{_table(lines, header)}\n\n'
+        f'With the head; FLOPs in multiply-adds of one image: {sources.note("configs")}.'
     )
 
 
@@ -212,6 +243,7 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     checkpoints=checkpoint_table,
     results=results_table,
     configs=config_table,
+    classifiers=classifier_table,
     published=published_table,
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),

@@ -7,8 +7,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmfreq.analysis.config_facts import family_of
+from mmfreq.analysis.config_facts import family_of, metrics_of
 from mmfreq.facts import measured_cost, provenance, read_published
+from mmfreq.utils.config_tree import type_name
+from mmfreq.zoo import model_settings
 
 __all__ = ['Sources', 'millions']
 
@@ -47,6 +49,22 @@ class Sources:
     def results_of(self, name: str) -> list[dict[str, Any]]:
         """Published results of a config or backbone."""
         return [result for result in self.published.results if result['of'] == name]
+
+    def is_classifier(self, config: Path) -> bool:
+        """Whether a config is one of a classifier."""
+        return metrics_of(self.configs[config])[0] == 'top-1'
+
+    def results_of_config(self, config: Path) -> list[dict[str, Any]]:
+        """Published results of a config; of a classifier those of its backbone."""
+        if not self.is_classifier(config):
+            return self.results_of(config.stem)
+        return self.results_of(self.backbone_of(config))
+
+    def backbone_of(self, config: Path) -> str:
+        """Name of a config's backbone, such as ``'gfnet-h-s'``."""
+        backbone = model_settings(self.configs[config])['backbone']
+        variant = backbone.get('arch') or backbone.get('depth')
+        return f'{type_name(backbone).lower()}-{variant}'
 
     def note(self, name: str) -> str:
         """How a measurement was made, in a sentence."""

@@ -1,0 +1,6 @@
+# Published for this one alone: nothing; the recipe is that of _base_/metaformer_in1k.py.
+_base_ = ['./_base_/metaformer_in1k.py', './_base_/models/gfformer_s18.py']
+model = dict(
+    backbone=dict(_base_.backbone, img_size=_base_.crop_size, drop_path_rate=0.2, init_cfg=None),
+    head=dict(in_channels=_base_.embed_dims[-1]),
+)

@@ -43,8 +43,16 @@ RECIPES = {
     'mask_rcnn_detr_crops_coco': (16, 4, 12),
     'faster_rcnn_coco': (16, 2, 12),
     'ssdlite_coco': (192, 24, 200),
+    'gfnet_in1k': (1024, 128, 300),
+    'metaformer_in1k': (1024, 128, 300),
+    'affnet_in1k': (1024, 128, 300),
+    'fdresnet_in1k': (256, 32, 100),
 }
-ROOTS = {'ADE20K': 'data/ade/ADEChallengeData2016', 'COCO': 'data/coco'}
+ROOTS = {
+    'ADE20K': 'data/ade/ADEChallengeData2016',
+    'COCO': 'data/coco',
+    'ImageNet-1k': 'data/imagenet',
+}
 STANDARD = {'UperNet', 'Semantic FPN', 'RetinaNet', 'Mask R-CNN'}
 
 
@@ -117,6 +125,8 @@ def model(cfg):
     settings = cfg.model.copy()
     if cfg.default_scope == 'mmseg':
         settings.data_preprocessor.size = (SIZE, SIZE)  # do not pad the tiny images to the crop
+    if 'data_preprocessor' in cfg:  # as the runner does
+        settings.data_preprocessor = cfg.data_preprocessor
     settings.backbone.init_cfg = None  # nothing is downloaded
     if settings.get('pretrained'):
         settings.pretrained = None
@@ -198,7 +208,10 @@ def test_channels_are_those_of_the_network(cfg, model):
     if 'embed_dims' not in cfg:
         pytest.skip('names no channels')
     stages = cfg.model.backbone.get('out_indices', range(len(cfg.embed_dims)))
-    assert list(model.backbone.out_channels) == [cfg.embed_dims[i] for i in stages]
+    if stages == -1:
+        stages = [-1]
+    dims = [*cfg.embed_dims, *([cfg.last_dim] if 'last_dim' in cfg else [])]
+    assert list(model.backbone.out_channels) == [dims[i] for i in stages]
 
 
 def test_recipe_fits_together(any_path):

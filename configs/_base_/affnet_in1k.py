@@ -6,7 +6,7 @@ _base_ = ['./models/classifier.py', './datasets/imagenet.py', './schedules/300e.
 crop_size = (256, 256)
 scale = 288
 max_epochs = 300
-warmup = 3  # epochs; 3000 iterations in MobileViT's
+warmup = min(3, max_epochs // 10)  # epochs; 3000 iterations in MobileViT's
 model = dict(head=dict(num_classes=_base_.num_classes, dropout=0.1), train_cfg=dict(_delete_=True))
 sizes = dict(
     RandomResizedCrop=dict(scale=crop_size),
@@ -23,9 +23,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
-rise, decay = _base_.param_scheduler
-param_scheduler = [
-    dict(rise, start_factor=0.1, end=warmup),
-    dict(decay, eta_min=2e-4, begin=warmup, end=max_epochs, T_max=max_epochs - warmup),
-]
+rise = dict(_base_.rise, start_factor=0.1, end=warmup)
+decay = dict(_base_.decay, eta_min=2e-4, begin=warmup, T_max=max_epochs - warmup)
+param_scheduler = [step for step in (rise, decay) if step['begin'] < step['end']]
 custom_hooks = [dict(type='EMAHook', momentum=5e-4)]

@@ -2,13 +2,11 @@
 # warm-up, gradient clipping, no random erasing. A linear layer on the mean of normalised maps.
 _base_ = ['./models/classifier.py', './datasets/imagenet.py', './schedules/300e.py']
 max_epochs = 300
-warmup = 5
+warmup = min(5, max_epochs // 10)
 model = dict(head=dict(num_classes=_base_.num_classes))
 train_pipeline = [step for step in _base_.train_pipeline if step.type != 'RandomErasing']
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(clip_grad=dict(max_norm=1.0))
-rise, decay = _base_.param_scheduler
-param_scheduler = [
-    dict(rise, end=warmup),
-    dict(decay, begin=warmup, end=max_epochs, T_max=max_epochs - warmup),
-]
+rise = dict(_base_.rise, end=warmup)
+decay = dict(_base_.decay, begin=warmup, T_max=max_epochs - warmup)
+param_scheduler = [step for step in (rise, decay) if step['begin'] < step['end']]

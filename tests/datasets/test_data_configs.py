@@ -1,6 +1,7 @@
 """Configs of data sets: classes are said once, and pipelines follow the sizes."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mmfreq.utils.config_tree import dicts_in, find_data_sets
 DATA_SETS = {
     path.stem: str(path)
     for path in sorted(Path('configs/_base_/datasets').glob('*.py'))
-    if 'classes = (' in path.read_text().replace('num_classes = (', '')
+    if re.search(r'^classes = \((?!\))', path.read_text(), re.MULTILINE)
 }
 
 
@@ -59,7 +60,7 @@ def test_data_sets_can_be_built(name, tmp_path):
     cfg = read_with_options(DATA_SETS[name], {'data_root': str(tmp_path)})
     register_all_modules(cfg)
     for settings in find_data_sets(cfg).values():
-        prefix = settings['data_prefix']
+        prefix = settings.get('data_prefix') or settings['split']
         for folder in prefix.values() if isinstance(prefix, dict) else [prefix]:
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         if settings.get('ann_file'):

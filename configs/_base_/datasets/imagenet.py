@@ -53,7 +53,7 @@ test_pipeline = [
     dict(type='PackInputs'),
 ]
 data = dict(
-    type='ImageNet', data_root=data_root, metainfo=dict(classes=classes) if classes else None
+    type='ImageNet', data_root=data_root, metainfo=dict(classes=classes) if classes else dict()
 )
 train_dataloader = dict(
     batch_size=batch_size,

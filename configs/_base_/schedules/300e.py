@@ -2,7 +2,7 @@
 # from 1e-6, cosine decay, as in DeiT (arXiv 2012.12877); families change what theirs do not have.
 _base_ = '../default_runtime.py'
 max_epochs = 300
-warmup = 20  # epochs
+warmup = min(20, max_epochs // 10)  # epochs
 eta_min = 1e-5
 optim_wrapper = dict(
     type='OptimWrapper',  # AmpOptimWrapper with --amp
@@ -14,25 +14,24 @@ optim_wrapper = dict(
         custom_keys={'pos_embed': dict(decay_mult=0.0)},
     ),
 )
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,
-        by_epoch=True,
-        begin=0,
-        end=warmup,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=eta_min,
-        by_epoch=True,
-        begin=warmup,
-        end=max_epochs,
-        T_max=max_epochs - warmup,
-        convert_to_iter_based=True,
-    ),
-]
+rise = dict(
+    type='LinearLR',
+    start_factor=1e-3,
+    by_epoch=True,
+    begin=0,
+    end=warmup,
+    convert_to_iter_based=True,
+)
+decay = dict(
+    type='CosineAnnealingLR',
+    eta_min=eta_min,
+    by_epoch=True,
+    begin=warmup,
+    end=max_epochs,
+    T_max=max_epochs - warmup,
+    convert_to_iter_based=True,
+)
+param_scheduler = [step for step in (rise, decay) if step['begin'] < step['end']]
 train_cfg = dict(type='mmfreq.EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

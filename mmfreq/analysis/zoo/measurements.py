@@ -14,8 +14,7 @@ import yaml
 from mmfreq.analysis.speed.plan import RIVALS
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.facts import MEASURED, measured_cost, measured_costs, provenance
-from mmfreq.utils.config_tree import type_name
-from mmfreq.zoo import backbone_names, model_settings
+from mmfreq.zoo import backbone_names
 
 __all__ = ['MEASUREMENTS', 'measure', 'smallest_backbones']
 
@@ -25,7 +24,7 @@ REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
 
 
 def smallest_backbones() -> list[str]:
-    """The smallest backbone of each family that has a config, the reference before the others.
+    """The smallest backbone of each family in a dense config, the reference before the others.
 
     Returns:
         list[str]: Names, see :func:`mmfreq.zoo.backbone_names`.
@@ -33,18 +32,11 @@ def smallest_backbones() -> list[str]:
     Raises:
         ValueError: If the parameters of one were not measured.
     """
-    names = {
-        (type_name(settings), str(settings['arch'])): name
-        for name, settings in backbone_names().items()
-        if 'arch' in settings
-    }
-    sources = Sources()
+    sources, known = Sources(), backbone_names()
     smallest: dict[str, tuple[int, str]] = {}
-    for path, config in sources.configs.items():
-        backbone = model_settings(config)['backbone']
-        variant = backbone.get('arch', backbone.get('depth'))
-        name = names.get((type_name(backbone), str(variant)))
-        if name is not None:
+    for path in sources.configs:
+        name = sources.backbone_of(path)
+        if name in known and not sources.is_classifier(path):
             found = (int(measured_cost('backbones', name)['params']), name)
             family = sources.families[path]
             smallest[family] = min(smallest.get(family, found), found)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from mmfreq.analysis.config_facts import decoder_of
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
@@ -158,20 +159,20 @@ def config_table(sources: Sources) -> str:
 def classifier_table(sources: Sources) -> str:
     """Configs of classifiers with their costs, what was published, and what was reproduced."""
     files = {entry['of']: entry['url'] for entry in sources.published.weights}
-    reproduced = {row['config']: row['top-1'] for row in measured_rows('reproduced')}
     lines = []
     for path in filter(sources.is_classifier, sources.configs):
         cost = sources.cost_of(path)
         name = sources.backbone_of(path)
+        results = sources.results_of(name)
         lines.append(
             (
                 f'[{path.stem}](../{path})',
                 cost['height x width'],
                 millions(cost['params']),
                 f'{int(cost["flops"]) / 1e9:.2f} G',
-                ', '.join(str(result['value']) for result in sources.results_of(name)),
+                ', '.join(str(result['value']) for result in results),
                 f'[file]({files[name]})' if name in files else '',
-                reproduced.get(path.stem, ''),
+                ', '.join(str(result.get('reproduced', '')) for result in results),
             )
         )
     header = (
@@ -182,6 +183,29 @@ def classifier_table(sources: Sources) -> str:
         f'{_table(lines, header)}\n\n'
         f'With the head; FLOPs in multiply-adds of one image: {sources.note("configs")}.'
     )
+
+
+def task_table(sources: Sources) -> str:
+    """The smallest config of each family for each task."""
+    tasks = ('', 'UperNet', 'Semantic FPN', 'RetinaNet', 'Mask R-CNN')
+    smallest: dict[tuple[str, str], tuple[int, Path]] = {}
+    for path, family in sources.families.items():
+        kind = (family, decoder_of(sources.configs[path]))
+        found = (int(sources.cost_of(path)['params']), path)
+        smallest[kind] = min(smallest.get(kind, found), found)
+    lines = [
+        (
+            sources.published.families[family]['collection'],
+            *(
+                f'[{smallest[family, task][1].stem}](../{smallest[family, task][1]})'
+                if (family, task) in smallest
+                else ''
+                for task in tasks
+            ),
+        )
+        for family in sorted(set(sources.families.values()))
+    ]
+    return _table(lines, ('family', 'ImageNet', *tasks[1:]))
 
 
 def published_table(sources: Sources) -> str:
@@ -244,6 +268,7 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     results=results_table,
     configs=config_table,
     classifiers=classifier_table,
+    tasks=task_table,
     published=published_table,
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),

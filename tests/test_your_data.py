@@ -11,7 +11,8 @@ from PIL import Image
 from mmfreq.utils.config_files import read_model_config
 
 PAGE = 'docs/your_data.md'
-COMMANDS = [line for block in blocks(PAGE) for line in block.text.splitlines()]
+BLOCKS = blocks(PAGE)
+COMMANDS = [b for block in BLOCKS if block.language == 'bash' for b in block.text.splitlines()]
 SMALL = (
     'default_hooks.logger.interval=1 scale=(160,120) train_dataloader.num_workers=1 '
     'val_dataloader.num_workers=1'
@@ -21,6 +22,8 @@ SHORT = {
     'val_dataloader.dataset.indices=3',
     'two.py': f'{SMALL} train_cfg.max_epochs=1 train_dataloader.dataset.indices=4 '
     'val_dataloader.dataset.indices=4 model.test_cfg.score_thr=0.0',  # so that it finds something
+    'objects.py': 'max_epochs=1 crop_size=(64,64) scale=72 train_dataloader.num_workers=1 '
+    'val_dataloader.num_workers=1 train_dataloader.dataset.indices=64',
 }
 
 
@@ -46,7 +49,8 @@ def commands_about(name):
 
 
 def test_every_command_is_run():
-    assert commands_about('camvid') + commands_about('two') == COMMANDS
+    about = [commands_about(name) for name in ('camvid', 'two', 'objects')]
+    assert [command for commands in about for command in commands] == COMMANDS
 
 
 @pytest.mark.thorough
@@ -74,3 +78,14 @@ def test_two_classes_of_coco(folder):
     assert cfg.model.bbox_head.num_classes == 2
     assert (folder / 'two_log.png').is_file()
     assert (folder / 'detections/detections.json').is_file()
+
+
+@pytest.mark.thorough
+def test_a_folder_for_each_class(folder):
+    (config,) = [block.text for block in BLOCKS if block.language == 'python']
+    (folder / 'objects.py').write_text(config)
+    crop, *others = commands_about('objects')
+    assert run(crop, folder).splitlines()[-1] in config
+    for command in others:
+        run(command, folder)
+    assert (folder / 'kinds/classes.csv').is_file()

@@ -9,6 +9,9 @@ import pytest
 import torch
 
 import mmfreq
+from mmfreq.engine.config_options import read_with_options
+from mmfreq.models.pretrained import load_whole
+from mmfreq.utils.errors import CheckpointError
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
 CONFIGS = {
@@ -25,9 +28,11 @@ CONFIGS = {
 
 def write_checkpoint(data, reference, path):
     """The file that the authors' code would have written with the parameters of a fixture."""
+    entries = reference.parse(data['keys'])
+    if 'src_keys' in data.files:  # it has the size of the pre-training
+        entries.update(reference.parse(data['src_keys']))
     weights = {
-        key: torch.from_numpy(reference.synth(key, *entry))
-        for key, entry in reference.parse(data['keys']).items()
+        key: torch.from_numpy(reference.synth(key, *entry)) for key, entry in entries.items()
     }
     torch.save({'model': weights}, path)
     return str(path)
@@ -45,3 +50,27 @@ def test_logits_are_the_originals(name, shared, reference, tmp_path):
         with torch.no_grad():
             logits = model.to(dtype)(images.to(dtype), mode='tensor').numpy()
         assert reference.compare(data, {'logits': logits}, f64=dtype == torch.float64)
+
+
+def test_fine_tuning_at_another_size_begins_where_the_originals_does(shared, reference, tmp_path):
+    data = np.load(shared / 'fixtures/gfnet-h-ti-ft224to384-384x384.npz')
+    file = write_checkpoint(data, reference, tmp_path / 'released.pth')
+    config = read_with_options('gfnet_h_ti_in1k', {'crop_size': (384, 384)})
+    model = mmfreq.init_model(config, file, 'cpu')
+    assert model.backbone.sizes[0] == (96, 96)
+    images = torch.from_numpy(reference.make_input(json.loads(str(data['meta']))))
+    with torch.no_grad():
+        logits = model(images, mode='tensor').numpy()
+    assert reference.compare(data, {'logits': logits}, f64=False)
+
+
+def test_files_that_do_not_fit(tmp_path):
+    file = tmp_path / 'released.pth'
+    own = mmfreq.init_model('gfnet_ti_in1k', device='cpu')
+    released = {'head.weight': torch.zeros(10, 256), 'head.bias': torch.zeros(10)}
+    released |= {f'blocks.{i}.filter.complex_weight': torch.zeros(14, 8, 256, 2) for i in range(12)}
+    torch.save(released, file)
+    with pytest.raises(CheckpointError, match=r'of another shape head\.fc\.weight'):
+        load_whole(own, released, str(file), 'gfnet_ti_in1k')
+    with pytest.raises(CheckpointError, match='missing'):
+        mmfreq.init_model('dfformer_s18_in1k', str(file), 'cpu')

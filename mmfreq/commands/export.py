@@ -30,6 +30,7 @@ from mmfreq.inference.model import load_model
 from mmfreq.inference.onnx_file import metadata_of
 from mmfreq.utils.config_files import is_config
 from mmfreq.zoo import (
+    backbone_config,
     build_model,
     image_channels,
     model_settings,
@@ -144,6 +145,8 @@ def main() -> None:
             channels = image_channels(config)
         elif args.cfg_options:
             raise ValueError('--cfg-options is for configs')
+        else:
+            backbone_config(args.model)  # says so if there is none of this name
         if channels != 3 and args.images:
             raise ValueError(
                 f'the network takes images of {channels} channels, not --images in RGB'

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ from mmfreq.analysis.cost.report import (
 from mmfreq.engine.command_line import add_config_options, errors_as_messages, make_parser
 from mmfreq.engine.config_options import read_with_options
 from mmfreq.models.whole_network import WholeNetwork
+from mmfreq.utils.config_files import is_config
 from mmfreq.zoo import backbone_config, build_backbone, build_model, default_shape, image_channels
 
 __all__ = ['main']
@@ -41,7 +43,8 @@ def parse_args() -> argparse.Namespace:
         'configs',
         nargs='*',
         metavar='CONFIG',
-        help='config files, also of a library: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        help='configs by path or name, also of a library, or backbones by name: '
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py, gfnet-h-s',
     )
     parser.add_argument(
         '--backbone',
@@ -93,6 +96,9 @@ def networks(args: argparse.Namespace) -> Iterator[Counted]:
         network = build_backbone(backbone_config(backbone, args.arch))
         yield Counted(name, network, 3, (224, 224))
     for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
+        if '-' in path and not is_config(path) and not Path(path).suffix:
+            yield Counted(path, build_backbone(backbone_config(path)), 3, (224, 224))
+            continue
         config = read_with_options(path, args.cfg_options)
         network = WholeNetwork(build_model(config))
         yield Counted(path, network, image_channels(config), default_shape(config))

@@ -13,6 +13,7 @@ from mmfreq.apis import list_backbones
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.facts import measured_costs, read_published
 from mmfreq.utils.config_files import config_names
+from mmfreq.utils.names import nearest
 
 __all__ = ['main']
 
@@ -48,7 +49,7 @@ def backbones(pattern: str) -> str:
         rows.append((name, params, flops, top.get(name, ''), 'yes' if name in released else ''))
     if not rows:
         return ''
-    heads = ('backbone', 'parameters', 'FLOPs', 'top-1 (published)', 'released weights')
+    heads = ('backbone', 'parameters', 'FLOPs at 224', 'top-1 (published)', 'released weights')
     return tabulate(rows, heads, disable_numparse=True)
 
 
@@ -77,5 +78,10 @@ def main() -> None:
         show = configs if args.configs else weights if args.weights else backbones
         found = show(args.pattern)
         if not found:
-            raise ValueError(f'nothing is called {args.pattern!r}; leave it out to see all names')
+            kind = 'config' if args.configs else 'backbone'
+            known = config_names() if args.configs else list_backbones()
+            raise ValueError(
+                f'no {kind} is called {args.pattern!r}{nearest(args.pattern, known)}; a pattern is '
+                f"such as '{args.pattern}*', and --configs lists configs of whole models"
+            )
         print(found)

@@ -15,9 +15,8 @@ from mmfreq.engine.command_line import (
     errors_as_messages,
     make_parser,
 )
-from mmfreq.engine.config_errors import merge_options
+from mmfreq.engine.config_options import read_with_options
 from mmfreq.inference.model import init_model
-from mmfreq.utils.config_files import read_model_config
 
 __all__ = ['main']
 
@@ -43,6 +42,8 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     with errors_as_messages():
+        if args.config.endswith('.onnx'):
+            raise ValueError(f'{args.config}: the page takes a config, not an ONNX file')
         _check_installed()
         import matplotlib
 
@@ -50,8 +51,7 @@ def main() -> None:
 
         matplotlib.use('Agg')  # pictures without windows
         with listen(args.host, args.port) as listener:
-            config = read_model_config(args.config)
-            merge_options(config, args.cfg_options)
+            config = read_with_options(args.config, args.cfg_options)
             model = init_model(config, args.checkpoint, args.device)
             classes = len(model.dataset_meta['classes'])  # type: ignore[index]
             device = next(model.parameters()).device

@@ -72,11 +72,19 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         default={},
         metavar='KEY=VALUE',
         help='values in place of those of the config, by dotted key',
     )
+
+
+class _Options(DictAction):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option} takes KEY=VALUE, got {value!r}')
+        super().__call__(parser, namespace, values, option)
 
 
 class _Trust(argparse.Action):

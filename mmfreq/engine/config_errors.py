@@ -1,7 +1,9 @@
 """Which key of a config an error comes from, and what may have been meant."""
 
+import ast
 import difflib
 import inspect
+import logging
 import re
 import traceback
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
@@ -92,6 +95,7 @@ def check_keys(cfg: Config) -> None:
         for key in cfg.get(part) or {}:
             if key not in known:
                 raise ValueError(f'{part}.{key} is read by nothing{nearest(key, known)}')
+    _warn_of_unused_variables(cfg)
     if cfg.get('runner_type'):
         raise ValueError(f'runner_type={cfg.runner_type}: only the default runner is supported')
 
@@ -224,6 +228,38 @@ def _known(registry: Registry) -> list[str]:
 
 def _misspelt(key: str, known: set[str]) -> bool:
     return bool(difflib.get_close_matches(key, known, n=1, cutoff=0.92))
+
+
+def _warn_of_unused_variables(cfg: Config) -> None:
+    """Log variables of the config's own file that nothing uses and that look like others."""
+    if not cfg.filename or not Path(cfg.filename).is_file():
+        return
+    nodes = ast.walk(ast.parse(Path(cfg.filename).read_text()))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    for name in sorted((own & {*cfg}) - used - KEYS):
+        meant = sorted(key for key in {*cfg, *KEYS} - own if _is_one_slip(name, key))
+        if meant:
+            print_log(
+                f'{name} in {cfg.filename} is read by nothing; did you mean {meant[0]}?',
+                'current',
+                logging.WARNING,
+            )
+
+
+def _is_one_slip(name: str, key: str) -> bool:
+    """Whether a letter was left out, added, replaced, or exchanged with the next."""
+    if min(len(name), len(key)) < 5 or abs(len(name) - len(key)) > 1:
+        return False
+    if len(name) != len(key):
+        longer, shorter = sorted((name, key), key=len, reverse=True)
+        return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+    wrong = [i for i in range(len(name)) if name[i] != key[i]]
+    if len(wrong) == 1:
+        return not (name[wrong[0]] + key[wrong[0]]).isdigit()
+    first, last = wrong[0], wrong[-1]
+    return len(wrong) == 2 and name[first : last + 1] == key[first : last + 1][::-1]
 
 
 def _no_key(cfg: Config, name: str) -> str:

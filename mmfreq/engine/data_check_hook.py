@@ -180,6 +180,12 @@ def _check_order(dataset: Any, classes: Sequence[str]) -> None:
     from mmfreq.datasets.coco import check_classes
 
     content = load(dataset.ann_file, backend_args=getattr(dataset, 'backend_args', None))
+    numbers = [category['id'] for category in content['categories']]
+    if len(set(numbers)) < len(numbers):
+        raise DataError(
+            f'{dataset.ann_file} has categories with the same id, so that objects of one would be '
+            'taken for the other; number them anew'
+        )
     names = [category['name'] for category in content['categories']]
     check_classes(classes, names, dataset.ann_file)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from mmfreq.inference.results import Classification, Detection, Prediction, Segm
 from mmfreq.utils.atomic import atomic_write
 
 __all__ = ['Summary', 'open_summary']
+
+UNUSED_IN_COCO = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # ids without a category
 
 
 class Summary:
@@ -62,7 +65,8 @@ class Summary:
 
     def _add_boxes(self, prediction: Detection, name: str) -> None:
         if not self._coco:
-            categories = [dict(id=i, name=label) for i, label in enumerate(prediction.classes)]
+            pairs = zip(_category_ids(prediction.classes), prediction.classes, strict=True)
+            categories = [dict(id=number, name=label) for number, label in pairs]
             self._coco = dict(images=[], annotations=[], categories=categories)
         images, annotations = self._coco['images'], self._coco['annotations']
         found = prediction.to_dict()
@@ -74,13 +78,21 @@ class Summary:
             entry = {key: value for key, value in entry.items() if key != 'category'}
             area = entry['bbox'][2] * entry['bbox'][3]
             numbers = dict(id=len(annotations), image_id=image_id, area=area, iscrowd=0)
-            annotations.append({**numbers, **entry})
+            category = self._coco['categories'][entry['category_id']]['id']
+            annotations.append({**numbers, **entry, 'category_id': category})
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
         with atomic_write(path) as file:
             file.write(text.encode())
         self.files.append(path)
+
+
+def _category_ids(classes: Sequence[str]) -> list[int]:
+    """Ids of categories: those of COCO for its classes, else from 0 in their order."""
+    if len(classes) == 80 and (classes[0], classes[-1]) == ('person', 'toothbrush'):
+        return [number for number in range(1, 91) if number not in UNUSED_IN_COCO]
+    return list(range(len(classes)))
 
 
 def open_summary(folder: Path) -> Summary:

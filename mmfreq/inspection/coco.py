@@ -222,12 +222,19 @@ def _report_annotations(
     lost = sum(a['image_id'] not in by_id for a in content['annotations'])
     unknown = sum(a['category_id'] not in categories for a in content['annotations'])
     flat = [a for a in content['annotations'] if not _has_area(a)]
+    outside = [
+        a
+        for a in content['annotations']
+        if a['image_id'] in by_id and _has_area(a) and not _is_in(a, by_id[a['image_id']])
+    ]
     if lost:
         report.problems.append(f'{lost} annotations{where} are of images that are not listed')
     if unknown:
         report.problems.append(f'{unknown} annotations{where} are of categories that do not exist')
     if flat:
         report.problems.append(f'{len(flat)} boxes{where} have no width or height')
+    if outside:
+        report.problems.append(f'{len(outside)} boxes{where} are outside of their images')
     if len(by_id) < len(content['images']):
         report.obstacles.append(f'images{where} have the same id; number them anew')
     annotated = {a['image_id'] for a in content['annotations']}
@@ -249,6 +256,12 @@ def _has_area(annotation: Mapping[str, Any]) -> bool:
     )
 
 
+def _is_in(annotation: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
+    """Whether a part of a box lies in its image."""
+    left, top, width, height = annotation['bbox']
+    return left < image['width'] and top < image['height'] and left + width > 0 < top + height
+
+
 def _report_categories(data: CocoData, report: Report) -> None:
     content = data.splits['train'].content
     names = Counter(data.classes)
@@ -260,6 +273,11 @@ def _report_categories(data: CocoData, report: Report) -> None:
         for category in content['categories']
     ]
     report.facts.append(('classes', f'{len(lines)}: {", ".join(lines)}'))
+    if len(set(numbers)) < len(numbers):
+        twice = [str(number) for number, count in Counter(numbers).items() if count > 1]
+        report.obstacles.append(
+            f'categories have the same id: {", ".join(twice)}; number them anew'
+        )
     repeated = [str(name) for name, count in names.items() if count > 1]
     if repeated:
         report.obstacles.append(f'categories have the same name: {", ".join(repeated)}')
@@ -301,14 +319,15 @@ def write_annotations(split: CocoSplit, path: Path) -> None:
         split (CocoSplit): Images and annotations.
         path (Path): The new file.
     """
-    numbers = {entry['id'] for entry in split.kept}
+    kept = {entry['id']: entry for entry in split.kept}
     categories = {category['id'] for category in split.content['categories']}
     annotations = [
         annotation
         for annotation in split.content['annotations']
-        if annotation['image_id'] in numbers
+        if annotation['image_id'] in kept
         and annotation['category_id'] in categories
         and _has_area(annotation)
+        and _is_in(annotation, kept[annotation['image_id']])
     ]
     content = {**split.content, 'images': split.kept, 'annotations': annotations}
     with atomic_write(path) as file:

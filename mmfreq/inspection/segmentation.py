@@ -220,7 +220,7 @@ def _name_classes(
     count = used[-1] + 1
     path = next((data.root / name for name in NAME_FILES if (data.root / name).is_file()), None)
     names = _read_names(path)
-    if len(names) == count - 1 and 0 in used:
+    if names and len(names) == count - 1 and 0 in used:
         data.zero_is_no_class = True
         report.facts.append(('0 in masks', f'no class: {path} has {len(names)} names'))
         count -= 1
@@ -229,6 +229,11 @@ def _name_classes(
         report.notes.append(
             f'0 is taken as the first class ({share} of the pixels). If it means "no class", set '
             'reduce_zero_label=True in the config and take its name and colour out'
+        )
+    if not names and count > 2 * len(used):
+        report.obstacles.append(
+            f'the masks have {len(used)} values, up to {used[-1]}: number the classes from 0 '
+            f'without gaps, or write the names of all {count} into {data.root / NAME_FILES[0]}'
         )
     if names and len(names) != count:
         report.problems.append(

@@ -1,12 +1,15 @@
+import logging
 import re
 
 import pytest
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 
 from mmfreq.engine.config_errors import check_keys, explain, merge_options
 from mmfreq.engine.data_roots import check_data, set_data_root
 from mmfreq.engine.run_configs import read_config
+from mmfreq.utils.config_files import read_model_config
 
 ADE = 'configs/upernet_gfnet_h_ti_ade20k.py'
 
@@ -227,3 +230,22 @@ def test_unexpected_arguments_of_functions_are_found_in_the_config(cfg):
         clip_grad_norm(**cfg.optim_wrapper.clip_grad)
     except TypeError as error:
         assert explain(error, cfg).startswith('optim_wrapper.clip_grad.max_nrm: ')
+
+
+def test_a_misspelt_variable_of_the_file_is_logged(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        "_base_ = 'mmfreq::fpn_affnet_et_ade20k.py'\n"
+        'crop_sise = (64, 64)\ntrian_cfg = dict(max_iters=2)\nnum_clases = 7\nside = 3\n'
+        'default_hooks = dict(logger=dict(interval=side))\n'
+    )
+    MMLogger.get_instance('misspelt')  # what print_log finds as the current one
+    messages = []
+    logger = MMLogger.get_current_instance()
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger.addHandler(handler)
+    check_keys(read_model_config(str(path)))
+    for name, meant in (('crop_sise', 'crop_size'), ('trian_cfg', 'train_cfg')):
+        assert f'{name} in {path} is read by nothing; did you mean {meant}?' in messages
+    assert len(messages) == 3

@@ -12,6 +12,7 @@ import mmfreq
 from mmfreq.inference import Classification, Detection, Segmentation
 from mmfreq.inference.predict import Failure, Predictor, predict_each
 from mmfreq.inference.sources import find_sources
+from mmfreq.inference.summary import _category_ids
 from mmfreq.utils.errors import DataError
 
 CLASSIFIER = """
@@ -249,3 +250,12 @@ def test_an_onnx_file_predicts_the_same(classifier, folder, tmp_path):
     (found,) = mmfreq.predict(OnnxModel(path), folder / 'plain.png')
     assert found.classes == expected.classes
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+
+
+def test_ids_of_categories_are_those_of_coco_for_its_classes():
+    from mmdet.datasets import CocoDataset
+
+    ids = _category_ids(CocoDataset.METAINFO['classes'])
+    assert len(ids) == 80 and ids[0] == 1 and ids[-1] == 90
+    assert ids[CocoDataset.METAINFO['classes'].index('surfboard')] == 42
+    assert _category_ids(('cat', 'dog')) == [0, 1]

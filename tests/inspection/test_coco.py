@@ -183,3 +183,18 @@ def test_a_validation_file_with_other_categories(folder):
     write(folder, other, 'val.json')
     _, report = inspect_coco(folder / 'train.json')
     assert 'other categories than' in report.obstacles[0]
+
+
+def test_categories_with_the_same_id_and_boxes_outside(folder, tmp_path):
+    given = content()
+    given['annotations'][0]['bbox'] = [-50, -50, 10, 10]
+    write(folder, given)
+    said = here(TOOL, folder / 'all.json', '--out', tmp_path / 'own.py')
+    assert '1 boxes are outside of their images' in said
+    assert sum(len(part) for part in trained_on(tmp_path / 'own.py')) == 4
+    given['categories'].append(dict(id=3, name='lion'))
+    write(folder, given)
+    assert '1 to be mended' in refusal(TOOL, folder / 'all.json', '--out', tmp_path / 'no.py')
+    _, report = inspect_coco(folder / 'all.json')
+    assert 'categories have the same id: 3; number them anew' in report.obstacles
+    assert not (tmp_path / 'no.py').exists()

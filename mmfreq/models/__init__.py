@@ -3,7 +3,8 @@
 from mmfreq.models import backbones
 from mmfreq.models.backbones import *  # noqa: F403
 from mmfreq.models.fdconv import FDConv
+from mmfreq.models.fdlinear import FDLinear
 from mmfreq.models.sync_norm import CPUSyncBN
 
-__all__ = ['CPUSyncBN', 'FDConv']
+__all__ = ['CPUSyncBN', 'FDConv', 'FDLinear']
 __all__ += backbones.__all__

@@ -32,6 +32,7 @@ class DynamicKernel(SpectralModule):
         ValueError: If an option has an unsupported value.
     """
 
+    spectrum: nn.Parameter
     group_map: Tensor
     bias: nn.Parameter | None
 

@@ -151,8 +151,8 @@ def make_dynamic(layer: nn.Module, **options: Any) -> nn.Module:
             layer.padding_mode,
             **options,
         )
-    new.load_state_dict(layer.state_dict())
     new.to(layer.weight.device, layer.weight.dtype)
+    new.load_state_dict(layer.state_dict())
     for param in new.parameters():
         param.requires_grad_(layer.weight.requires_grad)
     return new.train(layer.training)

@@ -25,7 +25,7 @@ def test_outputs_are_those_of_the_original(name, reference):
     meta = json.loads(str(data['meta']))
     options = dict(meta['ctor'])
     in_channels, out_channels, _ = options.pop('a')
-    layer = FDLinear(in_channels, out_channels, options['bias'], kernel_num=options['kernel_num'])
+    layer = FDLinear(in_channels, out_channels, **options)
     weights = {k: torch.from_numpy(v) for k, v in reference.state_dict(data).items()}
     layer.load_state_dict(weights)
     layer.double().eval()

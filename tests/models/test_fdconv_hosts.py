@@ -446,7 +446,7 @@ def test_options_reach_the_layers():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize('kind', ['mmpretrain.ResNet', 'mmpretrain.ConvNeXt'])
+@pytest.mark.parametrize('kind', EXACTLY)
 def test_compiled_and_exported(kind, tmp_path):
     from mmfreq.export import BackboneOnly, compare, export_onnx
 

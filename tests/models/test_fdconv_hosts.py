@@ -89,6 +89,11 @@ HOSTS = {
         None,
         4,
     ),
+    'mmfreq.GFNet': (
+        dict(arch=dict(patch_size=4, embed_dims=(20, 24), depths=(1, 1)), img_size=64),
+        None,
+        4,
+    ),
 }
 EXACTLY = ('mmpretrain.ResNet', 'mmpretrain.ConvNeXt', 'mmpretrain.SwinTransformer')
 EXACTLY += ('mmseg.MixVisionTransformer', 'mmdet.SwinTransformer')
@@ -268,6 +273,23 @@ def test_a_config_loads_weights_of_the_host(tmp_path):
             assert [id(param) for param in network.parameters()] == parameters
             network.eval()
             agree(network(IMAGES), plain(IMAGES))
+
+
+def test_a_config_loads_a_released_file_into_a_host_of_ours(tmp_path):
+    """Which checks the whole file, by names of plain layers."""
+    plain = host_of('mmfreq.GFNet')
+    torch.save({'model': plain.state_dict()}, tmp_path / 'gfnet.pth')
+    config = dict(
+        type='mmfreq.FDConvBackbone',
+        kernel_num=8,
+        backbone=dict(type='mmfreq.GFNet', **HOSTS['mmfreq.GFNet'][0]),
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'gfnet.pth')),
+    )
+    model = MODELS.build(ConfigDict(config))
+    model.init_weights()
+    model.eval(), plain.eval()
+    agree(model(IMAGES), plain(IMAGES))
+    assert len(dynamic_layers(model)) == 4
 
 
 def test_a_model_around_initialises_as_the_host_does():

@@ -25,6 +25,7 @@ from mmfreq.analysis.cost.flops import count_cost, count_params
 from mmfreq.analysis.cost.operator_costs import CONVENTIONS
 from mmfreq.analysis.speed.workloads import data_samples
 from mmfreq.facts import measured_cost, measured_costs, read_published
+from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.registry import MODELS
 from mmfreq.utils.config_tree import find_data_sets, type_name
@@ -53,6 +54,7 @@ ROOTS = {
     'COCO': 'data/coco',
     'ImageNet-1k': 'data/imagenet',
 }
+POSITIONS = ('pos_embed', 'position_bias_table')
 STANDARD = {'UperNet', 'Semantic FPN', 'RetinaNet', 'Mask R-CNN'}
 
 
@@ -218,7 +220,11 @@ def test_channels_are_those_of_the_network(cfg, model):
     if stages == -1:
         stages = [-1]
     dims = [*cfg.embed_dims, *([cfg.last_dim] if 'last_dim' in cfg else [])]
-    assert list(model.backbone.out_channels) == [dims[i] for i in stages]
+    channels = [dims[i] for i in stages]
+    if isinstance(model.backbone, StagedBackbone):
+        assert list(model.backbone.out_channels) == channels
+    else:  # a host of FDConv
+        assert [x.shape[1] for x in model.backbone(torch.zeros(1, 3, SIZE, SIZE))] == channels
 
 
 def test_recipe_fits_together(any_path):
@@ -262,7 +268,7 @@ def test_norms_biases_and_positions_do_not_decay(cfg, model):
     }
     for name, param in model.named_parameters():
         if param.requires_grad:
-            free = (param.ndim == 1 or name.endswith('pos_embed')) and paramwise is not None
+            free = (param.ndim == 1 or name.endswith(POSITIONS)) and paramwise is not None
             assert (decay[id(param)] == 0) == free, name
 
 
@@ -310,4 +316,8 @@ def test_anchors_begin_at_the_stride_of_the_first_map(path):
     if strides is None or 'in_channels' not in model.get('neck', {}):
         return
     backbone = build_backbone(dict(model.backbone, init_cfg=None))
-    assert backbone.out_strides[model.neck.get('start_level', 0)] == strides[0]
+    first = model.neck.get('start_level', 0)
+    if isinstance(backbone, StagedBackbone):
+        assert backbone.out_strides[first] == strides[0]
+    else:  # a host of FDConv
+        assert SIZE // backbone(torch.zeros(1, 3, SIZE, SIZE))[first].shape[-1] == strides[0]

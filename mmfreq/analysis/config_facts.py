@@ -71,13 +71,15 @@ def family_of(config: Config, families: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         config (Config): Any config with a backbone.
         families (Mapping): Facts of families, see :class:`mmfreq.facts.Published`; one whose name
-            is not that of its class has ``backbone``, the name of the class.
+            is not that of its class has ``backbone``, the names of its classes.
 
     Returns:
         str: For example ``'dfformer'`` for ``mmfreq.DFFormer``.
     """
     kind = type_name(model_settings(config)['backbone'])
-    named = {facts.get('backbone'): name for name, facts in families.items()}
+    named = {
+        kind: name for name, facts in families.items() for kind in as_list(facts.get('backbone'))
+    }
     return named.get(kind, kind.lower())
 
 

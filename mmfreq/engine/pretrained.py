@@ -46,12 +46,13 @@ def set_pretrained(cfg: Config, source: str) -> None:
         )
     ((path, parent),) = found.items()
     backbone = parent['backbone']
+    host = backbone.get('backbone', backbone)  # of mmfreq.FDConvBackbone
     # Other ways to name a checkpoint would be used instead of this one, or after it.
-    replaced = [node for node in (parent, backbone) if node.get('pretrained') is not None]
+    replaced = [node for node in (parent, backbone, host) if node.get('pretrained') is not None]
     for node in replaced:
         node['pretrained'] = None
     outer = [node for key, node in dicts_in(cfg.model, 'model') if path.startswith(f'{key}.')]
-    for node in outer:
+    for node in outer if host is backbone else [*outer, host]:
         entries, others = _entries(node)
         if others != entries:
             node['init_cfg'] = others or None
@@ -68,7 +69,7 @@ def set_pretrained(cfg: Config, source: str) -> None:
         return
     former: dict = next((entry for entry in entries if is_pretrained(entry)), {})
     entry = {'type': 'Pretrained', **former, 'checkpoint': source}
-    if 'prefix' not in entry and package_of(backbone) != 'mmfreq':
+    if 'prefix' not in entry and package_of(host) != 'mmfreq':
         names = find_weights(read_checkpoint(source), source)
         if any(name.startswith(PREFIX) for name in names):
             entry['prefix'] = PREFIX

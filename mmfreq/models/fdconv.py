@@ -1,7 +1,6 @@
 """FDConv: Frequency Dynamic Convolution for Dense Image Prediction, arXiv 2503.18783."""
 
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,16 +9,9 @@ import torch.nn.functional as F
 from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
-from mmfreq.models.layers import SpectralModule
-from mmfreq.models.modulation import BandModulation, GlobalAttention, LocalAttention
-from mmfreq.ops.fft import compute_dtype
-from mmfreq.ops.kernel_spectrum import (
-    BAND_MASKS,
-    GROUP_ORDERS,
-    frequency_groups,
-    kernel_to_spectrum,
-    spectrum_to_kernel,
-)
+from mmfreq.models.dynamic_kernel import DynamicKernel, check_choice
+from mmfreq.models.modulation import BandModulation
+from mmfreq.ops.kernel_spectrum import BAND_MASKS
 from mmfreq.registry import MODELS
 
 __all__ = ['FDConv']
@@ -51,7 +43,7 @@ FIXED_BAND_OPTIONS: dict[str, Any] = dict(
 
 
 @MODELS.register_module()
-class FDConv(SpectralModule):
+class FDConv(DynamicKernel):
     """Convolution whose kernel is composed in the frequency domain, anew for every image.
 
     Three parts:
@@ -114,8 +106,6 @@ class FDConv(SpectralModule):
         ValueError: If an option has an unsupported value.
     """
 
-    group_map: Tensor
-    bias: nn.Parameter | None
     extra_repr = nn.Conv2d.extra_repr
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -154,39 +144,24 @@ class FDConv(SpectralModule):
         for what, unknown in (('FDConv', kwargs), ('fbm_cfg of FDConv', bands)):
             if unknown:
                 raise ValueError(f'{what} has unknown options: {", ".join(unknown)}')
-        for name, choice, known in (
-            ('band_masks', band_masks, BAND_MASKS),
-            ('group_order', group_order, GROUP_ORDERS),
-        ):
-            if choice is not None and choice not in known:
-                raise ValueError(f'{name} must be one of {known}, got {choice!r}')
+        check_choice('band_masks', band_masks, BAND_MASKS)
         side, _ = to_2tuple(kernel_size)
-        if kernel_num is None:
-            kernel_num = out_channels // 2
-            kernel_temp = math.sqrt(kernel_num)
-        coefficients = out_channels * side * (in_channels * side // 2 + 1)
-        if not 1 <= kernel_num <= coefficients:
-            raise ValueError(
-                f'kernel_num must be between 1 and {coefficients}, the number of coefficients of '
-                f'{out_channels} filters, got {kernel_num}'
-            )
-        super().__init__()
         arguments = (in_channels, out_channels, side, stride, padding, dilation)
         conv = nn.Conv2d(*arguments, bias=False, padding_mode=padding_mode)  # type: ignore[arg-type]
+        super().__init__(
+            conv.weight.detach(),
+            bias,
+            kernel_num=kernel_num,
+            use_ksm_local=use_ksm_local,
+            kernel_temp=kernel_temp,
+            temp=temp,
+            group_order=group_order,
+        )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
         self.padding, self.padding_mode = conv.padding, padding_mode
         self.edges = conv._reversed_padding_repeated_twice
         self.groups, self.transposed, self.output_padding = 1, False, (0, 0)
-        self.kernel_shape = (out_channels, in_channels, side, side)
-        self.spectrum = nn.Parameter(self.to_spectrum(conv.weight.detach()))
-        # Initialisers that set biases to zero look for nn.Conv2d.
-        self.register_parameter('bias', nn.Parameter(torch.zeros(out_channels)) if bias else None)
-        self.kernel_num = kernel_num
-        self.group_order = group_order
-        self.register_buffer('group_map', self._groups(group_order or 'exact'))
-        self.attention = GlobalAttention(self.kernel_shape, kernel_num, kernel_temp, temp)
-        self.local_attention = LocalAttention(self.kernel_shape) if use_ksm_local else None
         self.bands = (
             BandModulation(in_channels, factors, band_masks) if side in use_fbm_if_k_in else None
         )
@@ -212,33 +187,9 @@ class FDConv(SpectralModule):
         y = y.reshape(batch, self.out_channels, *y.shape[2:])
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
-    def kernels(self, x: Tensor) -> Tensor:
-        """Compose a kernel for every sample, in fp32 or better with autocast off.
-
-        Args:
-            x (Tensor): Features of shape ``(B, I, H, W)``.
-
-        Returns:
-            Tensor: Kernels of shape ``(B, O, I, k, k)``.
-        """
-        dtype = compute_dtype(x, self.spectrum)
-        with torch.autocast(x.device.type, enabled=False):
-            pooled = x.to(dtype).mean((2, 3))
-            channels, filters, positions, groups = self.attention(pooled)
-            gains = (groups * self._unit)[:, self.group_map.long()]
-            spectrum = self.spectrum.to(dtype) * gains.unsqueeze(-1)
-            kernels = spectrum_to_kernel(spectrum, self.kernel_shape, self.backend)
-            factor = filters[:, :, None] * channels[:, None]
-            kernels = kernels * factor[..., None, None]
-            if positions is not None:
-                kernels = kernels * positions.reshape(-1, 1, 1, *self.kernel_size)
-            if self.local_attention is not None:
-                kernels = kernels * self.local_attention(pooled)
-            return kernels
-
-    def to_spectrum(self, weight: Tensor) -> Tensor:
-        """The parameter ``spectrum``, real and imaginary parts, for weights ``(O, I, k, k)``."""
-        return kernel_to_spectrum(weight) / self._unit
+    def pool(self, x: Tensor) -> Tensor:
+        """Means of features ``(B, I, H, W)`` over positions, shape ``(B, I)``."""
+        return x.mean((2, 3))
 
     def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Rewrite plain weights, or tensors of the original FDConv, as those of this layer.
@@ -250,62 +201,13 @@ class FDConv(SpectralModule):
         Raises:
             ValueError: If a stored group map names groups that this layer does not have.
         """
-        plain = state_dict.pop(f'{prefix}weight', None)
-        if plain is not None:
-            state_dict[f'{prefix}spectrum'] = self.to_spectrum(plain) if plain.ndim == 4 else plain
-        is_original = any(
-            name.startswith((f'{prefix}dft_weight', f'{prefix}KSM_')) for name in state_dict
-        )
-        if is_original and self.bands is not None:
-            state_dict[f'{prefix}bands.masks_id'] = torch.tensor(BAND_MASKS.index('nearest'))
-        original = state_dict.pop(f'{prefix}dft_weight', None)
-        if original is not None:
-            state_dict[f'{prefix}spectrum'] = original.flatten(0, 1)
-        for old, new in _RENAMED.items():
-            if f'{prefix}{old}' in state_dict:
-                tensor = state_dict.pop(f'{prefix}{old}')
-                is_pointwise = tensor.ndim == 4 and tensor.shape[2:] == (1, 1)
-                state_dict[f'{prefix}{new}'] = tensor.flatten(1) if is_pointwise else tensor
+        is_original = self.is_original(state_dict, prefix)
+        super().adapt_state_dict(state_dict, prefix)
         if self.bands is not None:
+            if is_original:
+                masks_id = torch.tensor(BAND_MASKS.index('nearest'))
+                state_dict[f'{prefix}bands.masks_id'] = masks_id
             self.bands.adapt_state_dict(state_dict, prefix)
-        if f'{prefix}spectrum' in state_dict:
-            self._adapt_groups(state_dict, f'{prefix}group_map', is_original)
-
-    def modulation_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the attentions and the band modulation: all that a plain one has not."""
-        return [p for name, p in self.named_parameters() if name.split('.')[0] in _MODULATION]
-
-    @property
-    def _unit(self) -> int:
-        # The original stores the spectrum divided by this, which sets its learning rate.
-        return max(min(self.in_channels, self.out_channels) // 2, 1)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == 'weight':
-            raise AttributeError(
-                'FDConv composes a kernel for every image and has no weight; set conv_cfg=None '
-                'where the weight of a layer is fused, normalised or re-parameterised'
-            )
-        return super().__getattr__(name)
-
-    def _groups(self, order: str) -> Tensor:
-        out_channels, in_channels, height, width = self.kernel_shape
-        size = (out_channels * height, in_channels * width)
-        dtype = torch.uint8 if self.kernel_num <= 256 else torch.int32
-        return frequency_groups(size, self.kernel_num, order).to(dtype)
-
-    def _adapt_groups(self, state_dict: dict[str, Any], name: str, is_original: bool) -> None:
-        if self.group_order is not None:
-            state_dict[name] = self.group_map
-        elif name not in state_dict:
-            state_dict[name] = self._groups('float32') if is_original else self.group_map
-        groups = state_dict[name]
-        if groups.numel() and not 0 <= int(groups.min()) <= int(groups.max()) < self.kernel_num:
-            raise ValueError(f'{name} names groups beyond kernel_num={self.kernel_num}')
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        self.adapt_state_dict(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _plain_conv(*args: Any, **kwargs: Any) -> nn.Conv2d | None:
@@ -338,23 +240,3 @@ def _refuse_unusual(options: dict[str, Any], fixed: dict[str, Any]) -> None:
     for name, usual in fixed.items():
         if name in options and options.pop(name) != usual:
             raise ValueError(f'FDConv supports {name}={usual!r} only, as in all released models')
-
-
-_MODULATION = ('attention', 'local_attention', 'bands')
-_RENAMED = {
-    'KSM_Global.fc.weight': 'attention.fc.weight',
-    'KSM_Global.relu.scale': 'attention.act.scale',
-    'KSM_Global.relu.bias': 'attention.act.bias',
-    'KSM_Local.conv.weight': 'local_attention.weight',
-    'KSM_Local.norm.weight': 'local_attention.norm.weight',
-    'KSM_Local.norm.bias': 'local_attention.norm.bias',
-    **{
-        f'KSM_Global.bn.{name}': f'attention.bn.{name}'
-        for name in ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
-    },
-    **{
-        f'KSM_Global.{name}_fc.{part}': f'attention.{name}.{part}'
-        for name in ('channel', 'filter', 'spatial', 'kernel')
-        for part in ('weight', 'bias')
-    },
-}

@@ -91,6 +91,8 @@ def package_of(node: Any) -> str:
 def find_backbones(model: Any) -> dict[str, dict]:
     """Parts of a model's config that have a backbone, also inside of wrappers.
 
+    What a backbone is made of is its own affair, also where that is called a backbone.
+
     Args:
         model (Any): ``cfg.model``.
 
@@ -100,7 +102,7 @@ def find_backbones(model: Any) -> dict[str, dict]:
     return {
         f'{path}.backbone': node
         for path, node in dicts_in(model, 'model')
-        if isinstance(node.get('backbone'), dict)
+        if isinstance(node.get('backbone'), dict) and 'backbone' not in path.split('.')
     }
 
 

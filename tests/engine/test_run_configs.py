@@ -111,6 +111,20 @@ def test_pretrained_inside_of_a_wrapper(weights):
             pretrained.set_pretrained(Config(dict(model=model)), weights[0])
 
 
+def test_pretrained_of_a_host_with_fdconv(weights):
+    """The host's own checkpoint gives way, and the file is looked at as the host's."""
+    former = dict(type='Pretrained', checkpoint='former.pth')
+    for source in (weights[1], 'none'):
+        host = dict(type='mmpretrain.ResNet', init_cfg=[TRUNCATED, former])
+        backbone = dict(type='mmfreq.FDConvBackbone', backbone=host)
+        cfg = Config(dict(model=dict(type='X', backbone=backbone)))
+        pretrained.set_pretrained(cfg, source)
+        found = cfg.model.backbone
+        assert found.backbone.init_cfg == [TRUNCATED]
+        entry = dict(type='Pretrained', checkpoint=source, prefix='backbone.')
+        assert found.init_cfg == (None if source == 'none' else entry)
+
+
 def test_pretrained_decides_also_where_others_name_a_checkpoint(weights):
     former = dict(type='Pretrained', checkpoint='former.pth')
     for source in (weights[0], 'none'):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 import mmfreq.models
-from mmfreq.models import fdconv
+from mmfreq.models import dynamic_kernel
 from mmfreq.models.backbones import affnet, fdresnet, gfnet, metaformer_baseline
 from mmfreq.models.pretrained import rename
 
@@ -117,7 +117,7 @@ class Case:
         if self.meta['model'] == 'fdconv-resnet':
             name = next(iter(rename({name: None}, fdresnet._RENAMING)))
             name = name.replace('dft_weight', 'spectrum')
-            for old, new in fdconv._RENAMED.items():
+            for old, new in dynamic_kernel.RENAMED.items():
                 name = name.replace(old, new)
             return re.sub(r'FBM\.freq_weight_conv_list\.(\d)\.(\w+)', r'bands.\2.\1', name)
         module = {'gfnet': gfnet, 'dfformer': metaformer_baseline, 'affnet': affnet}[

@@ -1,6 +1,6 @@
 """ResNet with frequency dynamic convolutions, arXiv 2503.18783."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from mmfreq.models.backbones.arguments import resolve_arch
 from mmfreq.models.backbones.base import BATCH_NORM, StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.fdconv import FDConv
+from mmfreq.models.fdconv_hosts import make_dynamic
 from mmfreq.models.pretrained import rename
 from mmfreq.models.stage import Stage
 from mmfreq.registry import MODELS
@@ -103,7 +104,7 @@ class FDResNet(StagedBackbone):
             for residual in blocks:
                 for name, conv in list(residual.named_children()):
                     if isinstance(conv, nn.Conv2d):
-                        residual.add_module(name, _dynamic(conv, dynamic))
+                        residual.add_module(name, make_dynamic(conv, **dynamic))
                 last_norm = residual.norm2 if block is BasicBlock else residual.norm3
                 nn.init.zeros_(last_norm.weight)
             return Stage(None, blocks)
@@ -147,19 +148,6 @@ class FDResNet(StagedBackbone):
                 if isinstance(module, FDConv):
                     for param in module.modulation_parameters():
                         param.requires_grad = True
-
-
-def _dynamic(conv: nn.Conv2d, options: dict[str, Any]) -> FDConv:
-    return FDConv(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,
-        conv.stride,
-        conv.padding,
-        conv.dilation,
-        bias=conv.bias is not None,
-        **options,
-    )
 
 
 _RENAMING = (

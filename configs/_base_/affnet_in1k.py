@@ -6,6 +6,7 @@ _base_ = ['./models/classifier.py', './datasets/imagenet.py', './schedules/300e.
 crop_size = (256, 256)
 scale = 288
 max_epochs = 300
+eta_min = 2e-4
 warmup = min(3, max_epochs // 10)  # epochs; 3000 iterations in MobileViT's
 model = dict(head=dict(num_classes=_base_.num_classes, dropout=0.1), train_cfg=dict(_delete_=True))
 sizes = dict(
@@ -24,7 +25,7 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
 rise = dict(_base_.rise, start_factor=0.1, end=warmup)
-decay = dict(_base_.decay, eta_min=2e-4, begin=warmup, T_max=max_epochs - warmup)
+decay = dict(_base_.decay, eta_min=eta_min, begin=warmup, T_max=max_epochs - warmup)
 param_scheduler = [step for step in (rise, decay) if step['begin'] < step['end']]
 # The average follows the weights over the first thousands of steps: short runs have one, too.
-custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=5e-4, gamma=2000)]
+custom_hooks = [dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=5e-4, gamma=100)]

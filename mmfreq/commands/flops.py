@@ -97,6 +97,8 @@ def networks(args: argparse.Namespace) -> Iterator[Counted]:
         yield Counted(name, network, 3, (224, 224))
     for path in tqdm(args.configs, disable=len(args.configs) < 2, unit='config'):
         if '-' in path and not is_config(path) and not Path(path).suffix:
+            if args.cfg_options:
+                raise ValueError(f'--cfg-options is for configs, and {path} is a backbone')
             yield Counted(path, build_backbone(backbone_config(path)), 3, (224, 224))
             continue
         config = read_with_options(path, args.cfg_options)

@@ -79,6 +79,8 @@ def crop_objects(
         if name not in written or written[name] >= most:
             continue
         picture = _cut(images, str(files.get(annotation['image_id'])), annotation['bbox'], margin)
+        if picture is None:
+            continue
         folder = Path(out_dir) / re.sub(r'[^\w-]+', '_', name)
         folder.mkdir(exist_ok=True)
         picture.save(folder / f'{written[name]:04d}.jpg', quality=95)
@@ -102,13 +104,18 @@ def _categories_of(content: Mapping[str, Any], min_side: int) -> list[str | None
     names = {category['id']: str(category['name']) for category in content['categories']}
     return [
         names.get(annotation['category_id'])
-        if min(annotation['bbox'][2:]) >= min_side and not annotation.get('iscrowd')
+        if _shorter_side(annotation) >= min_side and not annotation.get('iscrowd')
         else None
         for annotation in content['annotations']
     ]
 
 
-def _cut(images: Path, file_name: str, box: Sequence[float], margin: float) -> Image.Image:
+def _shorter_side(annotation: Mapping[str, Any]) -> float:
+    box = annotation.get('bbox')
+    return min(box[2:]) if isinstance(box, list) and len(box) == 4 else 0
+
+
+def _cut(images: Path, file_name: str, box: Sequence[float], margin: float) -> Image.Image | None:
     path = images / file_name
     if not path.resolve().is_relative_to(images.resolve()):
         raise DataError(f'{file_name} lies outside of {images}')
@@ -121,6 +128,8 @@ def _cut(images: Path, file_name: str, box: Sequence[float], margin: float) -> I
                 min(round(left + (1 + margin) * width), image.width),
                 min(round(top + (1 + margin) * height), image.height),
             )
+            if edges[0] >= edges[2] or edges[1] >= edges[3]:
+                return None  # the box lies outside
             return image.convert('RGB').crop(edges)
     except (OSError, ValueError) as error:
         raise DataError(f'{path} cannot be read: {error}') from error

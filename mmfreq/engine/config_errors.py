@@ -232,9 +232,10 @@ def _misspelt(key: str, known: set[str]) -> bool:
 
 def _warn_of_unused_variables(cfg: Config) -> None:
     """Log variables of the config's own file that nothing uses and that look like others."""
-    if not cfg.filename or not Path(cfg.filename).is_file():
+    path = Path(cfg.filename or '')
+    if path.suffix != '.py' or not path.is_file():
         return
-    nodes = ast.walk(ast.parse(Path(cfg.filename).read_text()))
+    nodes = ast.walk(ast.parse(path.read_text('utf-8')))
     names = [node for node in nodes if isinstance(node, ast.Name)]
     used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
@@ -242,7 +243,7 @@ def _warn_of_unused_variables(cfg: Config) -> None:
         meant = sorted(key for key in {*cfg, *KEYS} - own if _is_one_slip(name, key))
         if meant:
             print_log(
-                f'{name} in {cfg.filename} is read by nothing; did you mean {meant[0]}?',
+                f'{name} in {path} is read by nothing; did you mean {meant[0]}?',
                 'current',
                 logging.WARNING,
             )

@@ -71,6 +71,7 @@ def inspect_coco(path: Path) -> tuple[CocoData, Report]:
         DataError: If it is no COCO file.
     """
     report, data = Report(), CocoData()
+    path = path.absolute()
     other = _other_split(path)
     data.splits['train'] = _look_at_split(path, 'train' if other else '', data, report)
     if other is not None:
@@ -115,6 +116,9 @@ def _read(path: Path) -> dict[str, Any]:
             lacking = [k for k in keys if not isinstance(entry, dict) or k not in entry]
             if lacking:
                 raise DataError(f'{path}: {part} {i} has no {", ".join(lacking)}')
+    for i, image in enumerate(content['images']):
+        if not all(isinstance(image[key], (int, float)) for key in ('width', 'height')):
+            raise DataError(f'{path}: width and height of images {i} must be numbers')
     return content
 
 
@@ -183,7 +187,10 @@ def _look_at_split(path: Path, split: str, data: CocoData, report: Report) -> Co
     if sizes:
         report.facts.append((f'sizes{where}', describe_sizes(sizes)))
     data.sizes = sizes
-    return CocoSplit(path, images, content, kept, len(kept) == len(content['images']))
+    found = CocoSplit(path, images, content, kept, False)
+    usable = [annotation for annotation in _usable(found) if 'area' in annotation]
+    found.whole = len(usable) == len(content['annotations']) and len(kept) == len(content['images'])
+    return found
 
 
 def _find_images(path: Path, content: Mapping[str, Any]) -> Path:
@@ -256,6 +263,10 @@ def _has_area(annotation: Mapping[str, Any]) -> bool:
     )
 
 
+def _area(annotation: Mapping[str, Any]) -> float:
+    return annotation['bbox'][2] * annotation['bbox'][3]
+
+
 def _is_in(annotation: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
     """Whether a part of a box lies in its image."""
     left, top, width, height = annotation['bbox']
@@ -312,16 +323,11 @@ def _propose_split(data: CocoData, report: Report) -> None:
     )
 
 
-def write_annotations(split: CocoSplit, path: Path) -> None:
-    """Write an annotation file of the images that can be used.
-
-    Args:
-        split (CocoSplit): Images and annotations.
-        path (Path): The new file.
-    """
+def _usable(split: CocoSplit) -> list[dict[str, Any]]:
+    """The annotations that a training can read."""
     kept = {entry['id']: entry for entry in split.kept}
     categories = {category['id'] for category in split.content['categories']}
-    annotations = [
+    return [
         annotation
         for annotation in split.content['annotations']
         if annotation['image_id'] in kept
@@ -329,6 +335,16 @@ def write_annotations(split: CocoSplit, path: Path) -> None:
         and _has_area(annotation)
         and _is_in(annotation, kept[annotation['image_id']])
     ]
+
+
+def write_annotations(split: CocoSplit, path: Path) -> None:
+    """Write an annotation file of the images that can be used.
+
+    Args:
+        split (CocoSplit): Images and annotations.
+        path (Path): The new file.
+    """
+    annotations = [{'area': _area(entry), **entry} for entry in _usable(split)]
     content = {**split.content, 'images': split.kept, 'annotations': annotations}
     with atomic_write(path) as file:
         file.write(json.dumps(content).encode())

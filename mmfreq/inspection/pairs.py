@@ -91,8 +91,8 @@ def _nothing_found(folder: Path) -> str:
     return (
         f'no folders of images and masks are found in {folder}: images/ and masks/ (or '
         'annotations/, labels/), each with train/ and val/ if there is a split; or name the folder '
-        'of the masks with --masks. A folder of images for each class is for '
-        'configs/_base_/datasets/own_classification.py'
+        'of the masks with --masks. A folder of images for each class needs a config of four '
+        "lines: _base_ = 'mmfreq::gfnet_h_ti_in1k.py', data_root, classes, max_epochs"
     )
 
 

@@ -199,7 +199,8 @@ def _from_released(model: nn.Module, tensors: dict[str, Tensor], source: str) ->
     """By the model's names, if it is a classifier and the file one that its authors released."""
     backbone: Any = getattr(model, 'backbone', None)
     head: Any = getattr(model, 'head', None)
-    if not hasattr(head, 'released_names') or any(key.startswith('backbone.') for key in tensors):
+    whole = any(key.startswith('backbone.') for key in tensors)
+    if whole or not (hasattr(head, 'released_names') and hasattr(backbone, 'adapt_checkpoint')):
         return tensors
     try:
         adapted, _ = backbone.adapt_checkpoint(tensors)

@@ -198,3 +198,19 @@ def test_categories_with_the_same_id_and_boxes_outside(folder, tmp_path):
     _, report = inspect_coco(folder / 'all.json')
     assert 'categories have the same id: 3; number them anew' in report.obstacles
     assert not (tmp_path / 'no.py').exists()
+
+
+def test_annotations_that_a_training_cannot_read_are_left_out_or_completed(folder, tmp_path):
+    given = content()
+    given['annotations'][0]['bbox'] = [8, 8, 0, 36]
+    del given['annotations'][1]['area']
+    write(folder, given, 'train.json')
+    write(folder, content(), 'val.json')
+    here(TOOL, folder / 'train.json', '--out', tmp_path / 'own.py')
+    train, val = trained_on(tmp_path / 'own.py')
+    assert (len(train), len(val)) == (4, 5)
+    given['images'][0]['width'] = None
+    write(folder, given, 'train.json')
+    assert 'width and height of images 0 must be numbers' in refusal(
+        TOOL, folder / 'train.json', '--out', tmp_path / 'no.py'
+    )

@@ -1,5 +1,6 @@
 """Classifiers from a folder of classes to a dense network, with every tool on the way."""
 
+import json
 import re
 
 import numpy as np
@@ -137,3 +138,18 @@ def test_a_checkpoint_of_other_classes_or_of_another_network(objects, trained):
     said = refusal('tools/predict.py', 'gfnet_ti_in1k', trained, photo, *out)
     assert 'does not fit' in said
     assert not (objects / 'refused').exists()
+
+
+def test_boxes_that_cannot_be_cut_out(tmp_path):
+    Image.new('RGB', (80, 60)).save(tmp_path / 'a.jpg')
+    boxes = [[10, 10, 40, 40], [200, 10, 40, 40], None, [1, 2]]
+    annotations = [dict(image_id=1, category_id=1, bbox=box) for box in boxes]
+    content = dict(
+        images=[dict(id=1, file_name='a.jpg')],
+        annotations=[*annotations, dict(image_id=1, category_id=1)],
+        categories=[dict(id=1, name='box')],
+    )
+    (tmp_path / 'all.json').write_text(json.dumps(content))
+    assert crop_objects(tmp_path / 'all.json', tmp_path, tmp_path / 'out', ('box',), 9) == {
+        'box': 1
+    }

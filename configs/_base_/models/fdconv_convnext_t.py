@@ -1,6 +1,6 @@
 # ConvNeXt-T (arXiv 2201.03545) with FDConv, arXiv 2503.18783, in the pointwise pair of every block,
 # which adds 9.0 M parameters. The paper is said to add 3 M, and its set of layers is not public:
-# with model.backbone.layers=three_stages, the pairs of the first three stages, it is 4.2 M.
+# with layers=_base_.three_stages of the backbone, the pairs of the first three stages, it is 4.2 M.
 # The only place of its channel numbers; models refer to it.
 embed_dims = [96, 192, 384, 768]
 three_stages = r'^stages\.[012]\..*\.pointwise_conv'

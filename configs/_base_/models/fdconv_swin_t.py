@@ -1,6 +1,6 @@
 # Swin-T (arXiv 2103.14030) with FDConv, arXiv 2503.18783, in both linear layers of every MLP, which
 # adds 6.0 M parameters. The paper is said to add 3 M, and its set of layers is not public: with
-# model.backbone.layers=three_stages, the MLPs of the first three stages, it is 2.8 M.
+# layers=_base_.three_stages of the backbone, the MLPs of the first three stages, it is 2.8 M.
 # The only place of its channel numbers; models refer to it.
 embed_dims = [96, 192, 384, 768]
 three_stages = r'^stages\.[012]\..*\.ffn\.'

@@ -100,9 +100,9 @@ def summary_table(sources: Sources) -> str:
     lines = []
     for name in dict.fromkeys(row['model'] for row in rows):
         top_1 = [f'{result["value"]} [{result["source"]}]' for result in sources.results_of(name)]
-        cost = measured_cost('backbones', name)
+        params = next(row['params'] for row in rows if row['model'] == name)
         speeds = [ratios[name, mode] for mode in ('inference', 'training')]
-        lines.append((f'`{name}`', millions(cost['params']), *speeds, ', '.join(top_1)))
+        lines.append((f'`{name}`', millions(params), *speeds, ', '.join(top_1)))
     reference = rows[0]['reference']
     header = (
         *('backbone', 'parameters', f'inference / {reference}', f'training / {reference}'),

@@ -27,5 +27,5 @@ optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
 rise = dict(_base_.rise, start_factor=0.1, end=warmup)
 decay = dict(_base_.decay, eta_min=eta_min, begin=warmup, T_max=max_epochs - warmup)
 param_scheduler = [step for step in (rise, decay) if step['begin'] < step['end']]
-# The average follows the weights over the first thousands of steps: short runs have one, too.
+# An average of the last hundredth of the steps so far, at most 2000: short runs have one, too.
 custom_hooks = [dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=5e-4, gamma=100)]

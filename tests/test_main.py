@@ -52,7 +52,7 @@ def test_lists(mmfreq):
     assert [line.split()[0] for line in lines] == ['gfnet-h-ti', 'gfnet-h-s', 'gfnet-h-b']
     assert len(mmfreq('list', '--configs', 'ssdlite*')[1].split()) == 3
     assert 'https://' in mmfreq('list', '--weights', 'dfformer-s18')[1]
-    assert 'nothing is called' in mmfreq('list', 'x')[0]
+    assert 'no backbone is called' in mmfreq('list', 'x')[0]
 
 
 def test_configs_by_name_and_wrong_input_of_predict(tmp_path):

@@ -18,6 +18,8 @@ LONGEST_FILES = (
     'test_faults.py',
     'test_resumption.py',
     'test_slurm.py',
+    'test_readme.py',
+    'test_main.py',
     'test_tools.py',
     'test_fuzz.py',
     'test_several.py',
@@ -30,6 +32,10 @@ LONGEST_FILES = (
     'test_inference.py',
     'test_users_configs.py',
     'test_your_data.py',
+    'test_add_a_backbone.py',
+    'test_classification.py',
+    'test_zoo.py',
+    'test_fdconv_hosts.py',
     'test_parity.py',
 )
 

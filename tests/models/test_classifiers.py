@@ -38,7 +38,13 @@ def write_checkpoint(data, reference, path):
     return str(path)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+QUICK = ('gfnet-ti-224x224', 'affnet-xx_small-256x256')
+CASES = [
+    pytest.param(name, marks=[] if name in QUICK else pytest.mark.thorough) for name in CONFIGS
+]
+
+
+@pytest.mark.parametrize('name', CASES)
 def test_logits_are_the_originals(name, shared, reference, tmp_path):
     data = np.load(shared / 'fixtures' / f'{name}.npz')
     meta = json.loads(str(data['meta']))

@@ -130,6 +130,7 @@ def test_weights_of_a_classifier_start_a_dense_network(objects, trained, mini_da
     assert re.search(r'mIoU: *\d', printed)
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_of_other_classes_or_of_another_network(objects, trained):
     photo = next((objects / 'objects/val/car').iterdir())
     out = ('--out', objects / 'refused')

@@ -14,6 +14,8 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPP
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
+from mmfreq.mmengine_patches import hide_debug_messages
+
 __all__ = [
     'DATASETS',
     'HOOKS',
@@ -42,3 +44,5 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
 )
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmfreq', locations=['mmfreq.engine'])
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmfreq', locations=['mmfreq.engine'])
+
+hide_debug_messages()  # of the libraries, which are imported after this

@@ -3,11 +3,8 @@
 from importlib.util import find_spec
 
 from mmfreq.datasets.transforms import CheckSegMap
-from mmfreq.mmengine_patches import hide_debug_messages
 
 __all__ = ['CheckSegMap']
-
-hide_debug_messages()  # of libraries that look for packages nobody needs
 
 if find_spec('mmseg'):
     from mmfreq.datasets.segmentation import ADE20KDataset as ADE20KDataset

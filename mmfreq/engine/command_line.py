@@ -20,7 +20,6 @@ from mmfreq.engine.failures import log_failure
 from mmfreq.engine.launch import LAUNCHERS, finish_distributed
 from mmfreq.engine.pretrained import read_only_safe_checkpoints
 from mmfreq.engine.run_configs import allow_mismatch, read_config
-from mmfreq.mmengine_patches import hide_debug_messages
 from mmfreq.preemption import Preempted
 from mmfreq.utils.checkpoint import trust_checkpoints
 
@@ -47,7 +46,6 @@ def make_parser(description: str | None, examples: str) -> argparse.ArgumentPars
     Returns:
         argparse.ArgumentParser: Parser to which a tool adds its options.
     """
-    hide_debug_messages()
     return argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,

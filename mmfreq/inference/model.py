@@ -11,7 +11,6 @@ from mmengine.fileio import load
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 from torch import nn
 
-from mmfreq.mmengine_patches import hide_debug_messages
 from mmfreq.models.pretrained import load_whole
 from mmfreq.utils.checkpoint import find_weights, read_checkpoint
 from mmfreq.utils.config_files import read_model_config
@@ -45,7 +44,6 @@ def init_model(
         FileNotFoundError: If there is no such config or file; the message has the nearest names.
         ValueError: If the checkpoint belongs to another model, or there is no such device.
     """
-    hide_debug_messages()  # of libraries that look for packages nobody needs
     cfg = read_model_config(config) if isinstance(config, str) else config
     device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
     init_default_scope(cfg.get('default_scope', 'mmengine'))  # as the libraries' own functions do

@@ -9,6 +9,7 @@ from mmdet.datasets.api_wrappers import COCO
 
 from mmfreq.registry import DATASETS
 from mmfreq.utils.errors import DataError
+from mmfreq.utils.images import is_inside
 from mmfreq.utils.named_errors import NamedErrors
 from mmfreq.utils.names import enumerate_names
 
@@ -33,11 +34,11 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
             Any: As ``mmdet.datasets.api_wrappers.COCO``.
 
         Raises:
-            DataError: If the classes are not categories of the file in its order.
+            DataError: If the classes are not categories of the file in its order, or two of these
+                have the same id.
         """
         coco = COCO(ann_file)
-        names = [category['name'] for category in coco.dataset['categories']]
-        check_classes(self.metainfo['classes'], names, ann_file)
+        check_categories(self.metainfo['classes'], coco.dataset['categories'], ann_file)
         return coco
 
     def load_data_list(self) -> list[dict]:
@@ -76,8 +77,7 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
         """
         image = raw_data_info['raw_img_info']
         folder = os.path.abspath(self.data_prefix['img'])
-        path = os.path.abspath(os.path.join(folder, image['file_name']))
-        if path == folder or os.path.commonpath([folder, path]) != folder:
+        if not is_inside(folder, image['file_name']):
             raise ValueError(f'image {image["file_name"]} is outside of {folder}')
         for annotation in raw_data_info['raw_ann_info']:
             mask = annotation.get('segmentation')
@@ -87,6 +87,27 @@ class CocoDataset(NamedErrors, MMDetCocoDataset):
                     f'{[image["height"], image["width"]]} (height, width)'
                 )
         return super().parse_data_info(raw_data_info)
+
+
+def check_categories(
+    classes: Sequence[str], categories: Sequence[dict[str, Any]], ann_file: str
+) -> None:
+    """Check the categories of an annotation file, and the classes of a data set against them.
+
+    Args:
+        classes (Sequence[str]): Classes of ``metainfo``.
+        categories (Sequence[dict]): Categories of the file, in its order.
+        ann_file (str): The file, for the message.
+
+    Raises:
+        DataError: If two categories have the same id, or as in :func:`check_classes`.
+    """
+    if len({category['id'] for category in categories}) < len(categories):
+        raise DataError(
+            f'{ann_file} has categories with the same id, so that objects of one would be taken '
+            'for the other; number them anew'
+        )
+    check_classes(classes, [category['name'] for category in categories], ann_file)
 
 
 def check_classes(classes: Sequence[str], categories: Sequence[str], ann_file: str) -> None:

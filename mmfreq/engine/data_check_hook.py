@@ -177,17 +177,10 @@ def _classes_of(dataset: Any, key: str) -> list[str] | None:
 
 def _check_order(dataset: Any, classes: Sequence[str]) -> None:
     """Data sets of mmdet number the categories that they find in a file, in its order."""
-    from mmfreq.datasets.coco import check_classes
+    from mmfreq.datasets.coco import check_categories
 
     content = load(dataset.ann_file, backend_args=getattr(dataset, 'backend_args', None))
-    numbers = [category['id'] for category in content['categories']]
-    if len(set(numbers)) < len(numbers):
-        raise DataError(
-            f'{dataset.ann_file} has categories with the same id, so that objects of one would be '
-            'taken for the other; number them anew'
-        )
-    names = [category['name'] for category in content['categories']]
-    check_classes(classes, names, dataset.ann_file)
+    check_categories(classes, content['categories'], dataset.ann_file)
 
 
 def find_heads(model: nn.Module) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Inspection of a COCO file and its images."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from mmfreq.inspection.plan import held_out
 from mmfreq.inspection.report import Report, describe_sizes, percent, several
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.errors import DataError
+from mmfreq.utils.images import is_inside
 
 __all__ = ['CocoData', 'CocoSplit', 'inspect_coco', 'write_annotations']
 
@@ -147,7 +147,7 @@ def _look_at_split(path: Path, split: str, data: CocoData, report: Report) -> Co
     for entry in tqdm(content['images'], unit='image', disable=len(content['images']) < 2):
         name = str(entry['file_name'])
         file = images / name
-        if not _is_inside(images, name):
+        if not is_inside(images, name):
             outside.append(name)
             continue
         if not file.is_file():
@@ -202,7 +202,7 @@ def _find_images(path: Path, content: Mapping[str, Any]) -> Path:
     below = [d for folder in near for d in sorted(folder.iterdir()) if d.is_dir()]
     candidates = [*near, *below, *(d for b in below for d in sorted(b.iterdir()) if d.is_dir())]
     counts = {
-        folder: sum(_is_inside(folder, n) and (folder / n).is_file() for n in names)
+        folder: sum(is_inside(folder, n) and (folder / n).is_file() for n in names)
         for folder in dict.fromkeys(candidates)
     }
     best = max(counts, key=lambda folder: counts[folder])
@@ -212,12 +212,6 @@ def _find_images(path: Path, content: Mapping[str, Any]) -> Path:
             f'beside it and in {path.parent.parent}'
         )
     return best
-
-
-def _is_inside(folder: Path, name: str) -> bool:
-    root = os.path.abspath(folder)
-    path = os.path.abspath(os.path.join(root, name))
-    return path != root and os.path.commonpath([root, path]) == root
 
 
 def _report_annotations(

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ['beyond_eight_bits', 'check_image_size', 'check_whole']
+__all__ = ['beyond_eight_bits', 'check_image_size', 'check_whole', 'is_inside']
 
 EIGHT_BITS = ('1', 'L', 'P', 'LA', 'PA', 'RGB', 'RGBA', 'CMYK')  # modes of Pillow
 
@@ -76,3 +76,18 @@ def beyond_eight_bits(path: str, backend_args: dict | None = None) -> int | None
     except UnidentifiedImageError:  # arrays and volumes, which mmseg does not read as images
         return None
     return highest if highest > np.iinfo(np.uint8).max else None
+
+
+def is_inside(folder: str | Path, name: str) -> bool:
+    """Whether the name of an image, as an annotation file has it, stays in the folder of images.
+
+    Args:
+        folder (str | Path): The folder.
+        name (str): Path relative to it, or absolute.
+
+    Returns:
+        bool: Whether it does; the folder itself does not count.
+    """
+    root = os.path.abspath(folder)
+    path = os.path.abspath(os.path.join(root, name))
+    return path != root and os.path.commonpath([root, path]) == root

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from mmfreq.datasets import CheckSegMap
-from mmfreq.datasets.coco import check_classes
+from mmfreq.datasets.coco import check_categories, check_classes
 from mmfreq.utils.named_errors import NamedPipeline, name_errors
 
 
@@ -238,3 +238,10 @@ def test_errors_name_any_kind_of_paths(paths):
     with pytest.raises(ValueError, match=r'KeyError.*test_datasets\.py, line'):
         NamedPipeline(fail, None)(dict(img_path=paths))
     assert NamedPipeline(str, None)(3) == '3'
+
+
+def test_categories_with_the_same_id_are_refused():
+    categories = [dict(id=1, name='cat'), dict(id=2, name='dog'), dict(id=1, name='lion')]
+    with pytest.raises(ValueError, match='has categories with the same id'):
+        check_categories(('cat', 'dog', 'lion'), categories, 'a.json')
+    check_categories(('cat', 'dog'), categories[:2], 'a.json')

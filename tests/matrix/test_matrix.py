@@ -6,6 +6,7 @@ from statistics import median
 import cv2
 import pytest
 import torch
+from folders import removed_folder
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from process import output, python
@@ -74,7 +75,8 @@ def data(mini_data, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def case(request, data, tmp_path_factory):
-    return Case(request.param, tmp_path_factory.mktemp('case'), data)
+    with removed_folder(tmp_path_factory, 'case') as folder:
+        yield Case(request.param, folder, data)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import removed_folder
 from process import ADE, output, run
 
 from mmfreq.utils import read_checkpoint
@@ -50,8 +51,9 @@ def wait_for(condition, seconds, what):
 
 @pytest.fixture(scope='module')
 def trained(cluster, data, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('trained')
-    return work_dir, train(data, work_dir, TIME='10', SRUN_ARGS='--comment=two-words --no-kill')
+    with removed_folder(tmp_path_factory, 'trained') as work_dir:
+        options = dict(TIME='10', SRUN_ARGS='--comment=two-words --no-kill')
+        yield work_dir, train(data, work_dir, **options)
 
 
 def metric(log):

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from folders import removed_folder
 from PIL import Image
 from process import output, python, refusal
 
@@ -24,20 +25,20 @@ NO_WORKERS = [
 @pytest.fixture(scope='module')
 def objects(mini_data, tmp_path_factory):
     """Objects of a rendered data set, and the config of a user for them."""
-    folder = tmp_path_factory.mktemp('classification')
-    options = ('--classes', 3, '--min-side', 8)
-    printed = python(CROP, mini_data / 'coco', folder / 'objects', *options).stdout
-    assert printed.splitlines()[-1] == f'classes = {CLASSES}'
-    (folder / 'objects.py').write_text(
-        "_base_ = 'mmfreq::affnet_et_in1k.py'\n"
-        f"data_root = '{folder}/objects'\n"
-        f'classes = {CLASSES}\n'
-        'max_epochs = 1\n'
-        'batch_size = 8\n'
-        'crop_size = (64, 64)\n'
-        'scale = 72\n'
-    )
-    return folder
+    with removed_folder(tmp_path_factory, 'classification') as folder:
+        options = ('--classes', 3, '--min-side', 8)
+        printed = python(CROP, mini_data / 'coco', folder / 'objects', *options).stdout
+        assert printed.splitlines()[-1] == f'classes = {CLASSES}'
+        (folder / 'objects.py').write_text(
+            "_base_ = 'mmfreq::affnet_et_in1k.py'\n"
+            f"data_root = '{folder}/objects'\n"
+            f'classes = {CLASSES}\n'
+            'max_epochs = 1\n'
+            'batch_size = 8\n'
+            'crop_size = (64, 64)\n'
+            'scale = 72\n'
+        )
+        yield folder
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,7 @@ import signal
 
 import pytest
 import torch
+from folders import removed_folder
 from process import output, python
 from resumption import compare, config_of, train
 
@@ -22,11 +23,12 @@ def listening():
 
 @pytest.fixture(scope='module', params=['iterations', 'epochs'])
 def full(request, mini_data, tmp_path_factory):
-    kind, work_dir = request.param, tmp_path_factory.mktemp(request.param)
+    kind = request.param
     options = ['default_hooks.checkpoint.max_keep_ckpts=-1']
     if kind == 'iterations':
         options.append('default_hooks.checkpoint.interval=3')
-    return kind, train(config_of(kind, mini_data, work_dir, *options)), work_dir
+    with removed_folder(tmp_path_factory, kind) as work_dir:
+        yield kind, train(config_of(kind, mini_data, work_dir, *options)), work_dir
 
 
 @pytest.mark.parametrize('workers', [0, 2])

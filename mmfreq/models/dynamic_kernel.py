@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
 from mmfreq.models.modulation import GlobalAttention, LocalAttention
+from mmfreq.ops.composition import Attentions, compose_kernels
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernel_spectrum import (
     GROUP_ORDERS,
@@ -86,16 +87,11 @@ class DynamicKernel(SpectralModule):
         with torch.autocast(x.device.type, enabled=False):
             pooled = self.pool(x.to(dtype))
             channels, filters, positions, groups = self.attention(pooled)
-            gains = (groups * self._unit)[:, self.group_map.long()]
-            spectrum = self.spectrum.to(dtype) * gains.unsqueeze(-1)
-            kernels = spectrum_to_kernel(spectrum, self.kernel_shape, self.backend)
-            factor = filters[:, :, None] * channels[:, None]
-            kernels = kernels * factor[..., None, None]
-            if positions is not None:
-                kernels = kernels * positions.reshape(-1, 1, 1, *self.kernel_shape[2:])
-            if self.local_attention is not None:
-                kernels = kernels * self.local_attention(pooled)
-            return kernels
+            local = () if self.local_attention is None else self.local_attention(pooled)
+            attentions = Attentions(groups * self._unit, channels, filters, positions, *local)
+            return compose_kernels(
+                self.spectrum, self.group_map, attentions, self.kernel_shape, self.backend
+            )
 
     def to_spectrum(self, weight: Tensor) -> Tensor:
         """The parameter ``spectrum``, real and imaginary parts, for weights ``(O, I, k, k)``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.dynamic_kernel import DynamicKernel, check_choice
 from mmfreq.models.modulation import BandModulation
-from mmfreq.ops.kernel_spectrum import BAND_MASKS
+from mmfreq.ops.bands import BAND_MASKS
 from mmfreq.registry import MODELS
 
 __all__ = ['FDConv']
@@ -93,7 +93,7 @@ class FDConv(DynamicKernel):
         fbm_cfg (dict, optional): ``k_list``, the factors of the band edges 1 / (2 * factor).
             Defaults to None: ``dict(k_list=(2, 4, 8))``.
         band_masks (str, optional): ``'exact'``, correct, or ``'nearest'``, faithful to the
-            original, see :func:`mmfreq.ops.kernel_spectrum.low_pass_mask`. Defaults to None:
+            original, see :func:`mmfreq.ops.bands.low_pass`. Defaults to None:
             ``'nearest'`` once a checkpoint of the original was loaded, ``'exact'`` otherwise.
             That choice is stored in the ``state_dict``; an explicit one always wins.
         group_order (str, optional): Order of coefficients that are cut into groups, ``'exact'``,

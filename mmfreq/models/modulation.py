@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from mmfreq.models.layers import SpectralModule
 from mmfreq.models.pointwise import StarReLU
 from mmfreq.models.pretrained import stored_choice
-from mmfreq.ops.kernel_spectrum import BAND_MASKS, low_pass_mask
-from mmfreq.ops.spectrum import from_parts, to_parts
+from mmfreq.ops.bands import BAND_MASKS, low_pass
 
 __all__ = ['BandModulation', 'GlobalAttention', 'LocalAttention']
 
@@ -89,20 +88,25 @@ class LocalAttention(nn.Module):
     def __init__(self, kernel_shape: tuple[int, int, int, int]) -> None:
         super().__init__()
         out_channels, in_channels, side, _ = kernel_shape
-        self.kernel_shape = kernel_shape
         # The width that efficient channel attention, arXiv 1910.03151, has for so many channels.
         width = round(math.log2(in_channels) / 2 + 0.5) // 2 * 2 + 1
         self.norm = nn.LayerNorm(in_channels)
         self.weight = nn.Parameter(torch.zeros(out_channels * side * side, 1, width))
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Compute attentions ``(B, O, I, k, k)`` between 0 and 2 from ``(B, I)``."""
-        weight = self.weight
-        x = self.norm(pooled.to(self.norm.weight.dtype)).to(pooled.dtype).unsqueeze(1)
-        logits = F.conv1d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
-        out_channels, _, height, width = self.kernel_shape
-        logits = logits.unflatten(1, (out_channels, height, width))
-        return 2 * torch.sigmoid(logits.movedim(-1, 2))
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise the means of the input and cut them into windows of neighbouring channels.
+
+        Args:
+            pooled (Tensor): Shape ``(B, I)``.
+
+        Returns:
+            tuple[Tensor, Tensor]: Windows ``(B, I, width)``, and weights ``(O * k * k, width)`` for
+            them; see :class:`mmfreq.ops.composition.Attentions`.
+        """
+        weight = self.weight.flatten(1).to(pooled.dtype)
+        x = self.norm(pooled.to(self.norm.weight.dtype)).to(pooled.dtype)
+        width = weight.shape[1]
+        return F.pad(x, (width // 2, width // 2)).unfold(1, width, 1), weight
 
 
 class BandModulation(SpectralModule):
@@ -130,17 +134,13 @@ class BandModulation(SpectralModule):
     def forward(self, x: Tensor) -> Tensor:
         """Weight the bands of features ``(B, C, H, W)``; what is below all of them passes."""
         gains = self.gains(x)
-        size = (x.shape[-2], x.shape[-1])
-        real, imag = to_parts(x, backend=self.backend)
-        y, upper = x, x
-        for i, factor in enumerate(self.factors):
-            above = ~low_pass_mask(size, factor, self.masks, x.device)
-            low_real, low_imag = real.masked_fill(above, 0), imag.masked_fill(above, 0)
-            lower = from_parts(low_real, low_imag, size[1], backend=self.backend).to(x.dtype)
-            # Added to the input, so that gains of one change nothing, not even by rounding.
-            y = y + (gains[:, i : i + 1] - 1) * (upper - lower)
-            upper = lower
-        return y.to(x.dtype)
+        lows = low_pass(x, self.factors, self.masks, self.backend)
+        # Gains of one change nothing, not even by rounding.
+        steps = torch.cat([gains, torch.ones_like(gains[:, :1])], 1).diff(dim=1)
+        y = x * gains[:, :1]
+        for i, low in enumerate(lows):
+            y = torch.addcmul(y, steps[:, i : i + 1], low)
+        return y
 
     def gains(self, x: Tensor) -> Tensor:
         """Map of each band, between 0 and 2, shape ``(B, bands, H, W)``."""

@@ -3,10 +3,11 @@
 Modules import only what stands below them, checked by ``tests/ops/test_storeys.py``:
 
 =========================================================  ===========================
-filter, dct, spectrum, resize, kernel_spectrum             operations that others call
+composition                                                kernels from a spectrum
+filter, dct, spectrum, resize, bands, kernel_spectrum      operations that others call
 choice                                                     which backend computes one
 kernels.fft, kernels.gemm, kernels.mixed, kernels.triton   the backends
-fft, layout                                                transforms, memory formats
+fft, layout, products                                      transforms, memory formats
 tracing, matrices, derived                                 ground
 =========================================================  ===========================
 """

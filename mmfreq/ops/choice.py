@@ -16,8 +16,8 @@ that is asked for by an argument or a config is always used. Compiled and export
 FLOPs report among them, get ``fft``, so that they are the same on every machine.
 
 An operation is a table of kernels, one for each backend that has it. For an operation, a graph or
-maps that a backend has no kernel for, another one stands in: ``fft`` for the Fourier transform and
-its filters, ``gemm`` for the cosine transform. A new backend is a module in
+maps that a backend has no kernel for, another one stands in: ``gemm`` for the cosine transform,
+``fft`` for all others. A new backend is a module in
 :mod:`mmfreq.ops.kernels`, a row in the table of an operation, and its name in :data:`BACKENDS`.
 """
 
@@ -49,7 +49,7 @@ BACKENDS = ('auto', 'fft', 'gemm', 'mixed', 'triton')
 IN_GRAPHS = ('fft', 'gemm')  # what compilers, exporters and TorchScript can follow
 # What covers everything, of each operation: with the fewest operations, for cosines the fewest
 # passes. It is also the choice where nothing is measured.
-STAND_INS = {'filter': 'fft', 'dct': 'gemm'}
+STAND_INS = {'filter': 'fft', 'bands': 'fft', 'kernels': 'fft', 'dct': 'gemm'}
 ENVIRONMENT = 'MMFREQ_BACKEND'
 TABLE = Path(__file__).parents[1] / 'measured' / 'backends.csv'
 
@@ -78,7 +78,7 @@ def choose_kernel(
         x (Tensor): The feature maps.
         size (tuple[int, int]): Their size ``(H, W)``.
         channels (int): Their number of channels.
-        operation (str): ``'filter'`` or ``'dct'``. Defaults to ``'filter'``.
+        operation (str): One of :data:`STAND_INS`. Defaults to ``'filter'``.
 
     Returns:
         Kernel: That of the chosen backend, or of the one in :data:`STAND_INS`.
@@ -103,8 +103,9 @@ def choose_backend(
         x (Tensor): The feature maps.
         size (tuple[int, int]): Their size ``(H, W)``.
         channels (int): Their number of channels.
-        operation (str): ``'filter'`` for the Fourier transform and its filters, ``'dct'`` for the
-            cosine transform. Defaults to ``'filter'``.
+        operation (str): ``'filter'`` for the Fourier transform and its filters, ``'bands'`` for
+            frequency bands, ``'kernels'`` for kernels with a spectrum, ``'dct'`` for the cosine
+            transform. Defaults to ``'filter'``.
 
     Returns:
         str: One of :data:`BACKENDS` other than ``'auto'``.

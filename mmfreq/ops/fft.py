@@ -13,7 +13,7 @@ Two rules hold for every transform here.
   what the CPU returns.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from mmfreq.ops.matrices import constant, shares
 from mmfreq.ops.tracing import is_traced
 
 __all__ = [
+    'LowFrequencies',
     'centred_spectrum',
     'column_weights',
     'compute_dtype',
@@ -32,6 +33,20 @@ __all__ = [
     'irfft2',
     'rfft2',
 ]
+
+
+class LowFrequencies(NamedTuple):
+    """Low frequencies of a half spectrum by several limits, each lower than the one before.
+
+    Attributes:
+        rows (tuple[int, ...]): Rows of the spectrum that any limit leaves, those of the lowest
+            limit first.
+        sizes (tuple[tuple[int, int], ...]): For each limit, how many of ``rows`` and how many
+            columns it leaves.
+    """
+
+    rows: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:

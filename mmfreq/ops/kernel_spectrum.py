@@ -1,4 +1,4 @@
-"""Convolution kernels in the frequency domain, and frequency bands of feature maps, for FDConv.
+"""Convolution kernels in the frequency domain, for FDConv.
 
 The weights of a convolution form one image: its ``O * k`` rows are output channels and kernel rows,
 its ``I * k`` columns input channels and kernel columns. FDConv (arXiv 2503.18783) stores that
@@ -6,24 +6,14 @@ image's spectrum and splits the coefficients into disjoint groups by frequency.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmfreq.ops.fft import rfft2
 from mmfreq.ops.spectrum import from_parts
 
-__all__ = [
-    'BAND_MASKS',
-    'GROUP_ORDERS',
-    'frequency_groups',
-    'kernel_to_spectrum',
-    'low_pass_mask',
-    'spectrum_to_kernel',
-]
+__all__ = ['GROUP_ORDERS', 'frequency_groups', 'kernel_to_spectrum', 'spectrum_to_kernel']
 
-BAND_MASKS = ('exact', 'nearest')
 GROUP_ORDERS = ('exact', 'float32')
-FAITHFUL_SIDE = 64  # the original computes its masks for maps of this side
 
 
 def kernel_to_spectrum(kernel: Tensor) -> Tensor:
@@ -105,35 +95,3 @@ def _rounded_distance(height: int, width: int) -> Tensor:
     columns = torch.fft.rfftfreq(width, dtype=torch.float32)
     squares = (rows.square().double() + columns.double().square()).float()
     return squares.double().sqrt().float()
-
-
-def low_pass_mask(
-    size: tuple[int, int], factor: int, masks: str = 'exact', device: torch.device | None = None
-) -> Tensor:
-    """Mask of the frequencies up to ``1 / (2 * factor)`` cycles per pixel, along both axes.
-
-    * ``'exact'``, **correct**: from the true frequencies of the map.
-    * ``'nearest'``, **faithful** to the original: computed for 64x64 maps, with its rounding, and
-      resized to other spectra with nearest-neighbour interpolation in FFT order. At 100x168, 98 of
-      8500 coefficients are on the wrong side of the edge at 1/8.
-
-    Args:
-        size (tuple[int, int]): Size ``(H, W)`` of the map.
-        factor (int): 1 keeps everything.
-        masks (str): ``'exact'`` or ``'nearest'``. Defaults to ``'exact'``.
-        device (torch.device, optional): Of the mask. Defaults to None: the current one.
-
-    Returns:
-        Tensor: Boolean mask of shape ``(H, W // 2 + 1)``.
-    """
-    height, width = size
-    if masks == 'nearest':
-        rows = torch.fft.fftfreq(FAITHFUL_SIDE, device=device).abs()
-        columns = torch.fft.rfftfreq(FAITHFUL_SIDE, device=device)
-        mask = torch.maximum(rows[:, None], columns) < 0.5 / factor + 1e-8
-        return F.interpolate(mask[None, None].float(), (height, width // 2 + 1))[0, 0] > 0.5
-    assert masks == 'exact', masks
-    row = torch.arange(height, device=device)
-    column = torch.arange(width // 2 + 1, device=device)
-    low_rows = torch.minimum(row, height - row) * 2 * factor <= height
-    return low_rows[:, None] & (column * 2 * factor <= width)

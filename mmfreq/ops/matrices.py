@@ -1,8 +1,9 @@
 """Matrices of transforms: computed once for a size, constants of every graph that uses them."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import wraps
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ __all__ = ['constant', 'cosines', 'shares', 'waves']
 
 MAX_CACHED = 128
 
+Size = TypeVar('Size', bound=Hashable)
+
 
 def constant(
-    make: Callable[[int], np.ndarray], is_complex: bool = False
-) -> Callable[[torch.dtype, torch.device, int], Tensor]:
+    make: Callable[[Size], np.ndarray], is_complex: bool = False
+) -> Callable[[torch.dtype, torch.device, Size], Tensor]:
     """Let a function of a size return a cached tensor in place of an array.
 
     Arrays are made by NumPy, in double precision, so that the result does not depend on what
@@ -23,21 +26,21 @@ def constant(
     compiled graph they are computed, because a graph has no place for a cache.
 
     Args:
-        make (Callable): Returns an array for a size.
+        make (Callable): Returns an array for a size, or what else it depends on.
         is_complex (bool): Whether the array is complex. Defaults to False.
 
     Returns:
         Callable: Takes a dtype, float32 or float64, and a device in front of the size.
     """
-    known: OrderedDict[tuple[torch.dtype, torch.device, int], Tensor] = OrderedDict()
+    known: OrderedDict[tuple[torch.dtype, torch.device, Size], Tensor] = OrderedDict()
 
-    def tensor(dtype: torch.dtype, device: torch.device, size: int) -> Tensor:
+    def tensor(dtype: torch.dtype, device: torch.device, size: Size) -> Tensor:
         if is_complex:
             dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
         return torch.from_numpy(make(size)).to(device, dtype).contiguous()
 
     @wraps(make)
-    def cached(dtype: torch.dtype, device: torch.device, size: int) -> Tensor:
+    def cached(dtype: torch.dtype, device: torch.device, size: Size) -> Tensor:
         if torch.compiler.is_dynamo_compiling():
             return tensor(dtype, device, size)
         key = (dtype, device, size)

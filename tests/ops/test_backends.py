@@ -9,7 +9,9 @@ import torch
 
 from mmfreq.models.mixers import adaptive_filter
 from mmfreq.ops import (
+    bands,
     choice,
+    composition,
     dct,
     dct2,
     dynamic_filter2d,
@@ -239,7 +241,7 @@ def test_every_row_of_the_table_names_a_backend():
     measured = {row[:4] for row in rows}
     modes = ('inference', 'training')
     assert measured >= {
-        *itertools.product(['filter'], ['cpu'], modes, ['channels-last', 'planes']),
+        *itertools.product(['filter', 'bands'], ['cpu'], modes, ['channels-last', 'planes']),
         *itertools.product(['dct'], ['cpu'], modes, ['channels-last']),
     }
 
@@ -250,6 +252,8 @@ TABLES = [
     (spectrum.FROM_PARTS, 'filter'),
     (dct.KERNELS, 'dct'),
     (adaptive_filter.KERNELS, 'filter'),
+    (bands.LOW_PASS, 'bands'),
+    (composition.COMPOSE, 'kernels'),
 ]
 
 

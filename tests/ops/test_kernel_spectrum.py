@@ -5,7 +5,6 @@ import torch
 from mmfreq.ops.kernel_spectrum import (
     frequency_groups,
     kernel_to_spectrum,
-    low_pass_mask,
     spectrum_to_kernel,
 )
 
@@ -81,35 +80,3 @@ def test_the_faithful_groups_are_the_original_ones(layer, reference):
 def original_groups(layer, order):
     out_channels, in_channels, side, kernel_num = layer
     return frequency_groups((out_channels * side, in_channels * side), kernel_num, order)
-
-
-@pytest.mark.parametrize('size', [(64, 64), (40, 56), (41, 57), (100, 168), (1, 1), (3, 2)])
-@pytest.mark.parametrize('factor', [1, 2, 4, 8])
-def test_exact_masks_are_those_of_the_true_frequencies(size, factor):
-    from fractions import Fraction
-
-    mask = low_pass_mask(size, factor)
-    height, width = size
-    for row in range(height):
-        for column in range(width // 2 + 1):
-            frequency = max(Fraction(min(row, height - row), height), Fraction(column, width))
-            assert mask[row, column] == (frequency <= Fraction(1, 2 * factor))
-
-
-@pytest.mark.parametrize(
-    ('size', 'misplaced'), [((100, 168), [177, 98, 39]), ((200, 336), [713, 345, 178])]
-)
-def test_the_faithful_masks_are_misplaced_where_the_original_is(size, misplaced):
-    """As counted on the original; at the first edge 135 and 269 more, which lie on it."""
-    wrong = [
-        int((low_pass_mask(size, factor) != low_pass_mask(size, factor, 'nearest')).sum())
-        for factor in (2, 4, 8)
-    ]
-    assert wrong == misplaced
-
-
-def test_faithful_masks_at_the_original_size():
-    for factor in (4, 8):
-        assert low_pass_mask((64, 64), factor).equal(low_pass_mask((64, 64), factor, 'nearest'))
-    exact, faithful = low_pass_mask((64, 64), 2), low_pass_mask((64, 64), 2, 'nearest')
-    assert not faithful[16].any() and exact[16, :17].all()  # the original loses its own edge

@@ -11,10 +11,12 @@ OPS = Path(mmfreq.__file__).parent / 'ops'
 
 STOREYS = (
     ('__init__',),
-    ('filter', 'dct', 'spectrum', 'resize', 'kernel_spectrum'),  # operations that others call
+    ('composition',),  # of kernels, from a spectrum
+    # Operations that others call.
+    ('filter', 'dct', 'spectrum', 'resize', 'bands', 'kernel_spectrum'),
     ('choice',),  # which kernel computes one
     ('kernels.*',),  # one module, or folder, for each backend
-    ('fft', 'layout'),  # transforms and memory formats
+    ('fft', 'layout', 'products'),  # transforms, memory formats, products with small matrices
     ('tracing', 'matrices', 'derived'),  # ground
 )
 

@@ -21,6 +21,7 @@ from mmfreq.analysis.speed.plain import global_filter
 from mmfreq.analysis.speed.results import describe_machine, write_rows
 from mmfreq.facts import read_rows
 from mmfreq.ops import dct2, idct2, spectral_filter2d
+from mmfreq.ops.bands import low_pass
 from mmfreq.ops.choice import BACKENDS
 from mmfreq.utils.memory import keep_freed_memory
 
@@ -38,6 +39,7 @@ __all__ = [
 COPY = 'copy'  # of the features: no operation that leaves them as they are is faster
 LAYOUTS = ('channels-last', 'planes')
 MIN_TURN = 0.01  # seconds
+BAND_FACTORS = (2, 4, 8)
 
 
 class Setting(NamedTuple):
@@ -92,7 +94,7 @@ def settings_of(
         for operation, mode, layout, batch_size, shape in itertools.product(
             operations, modes, LAYOUTS, batch_sizes, shapes
         )
-        if operation == 'filter' or layout == 'channels-last'
+        if operation != 'dct' or layout == 'channels-last'
     ]
 
 
@@ -209,7 +211,29 @@ def _dct_calls(x: Tensor, mode: str) -> Calls:
     )
 
 
-OPERATIONS = {'filter': _filter_calls, 'dct': _dct_calls}
+def _bands_calls(x: Tensor, mode: str) -> Calls:
+    """The sum of FDConv's low-pass filters: with masks, by backend, in float64."""
+
+    def plain(x: Tensor) -> Tensor:
+        rows = torch.fft.fftfreq(x.shape[-2], device=x.device).abs()
+        columns = torch.fft.rfftfreq(x.shape[-1], device=x.device)
+        radius = torch.maximum(rows[:, None], columns)
+        z = torch.fft.rfft2(x)
+        lows = [torch.fft.irfft2(z * (radius <= 0.5 / f), s=x.shape[-2:]) for f in BAND_FACTORS]
+        return lows[0] + lows[1] + lows[2]
+
+    def ours(x: Tensor, backend: str) -> Tensor:
+        lows = low_pass(x, BAND_FACTORS, backend=backend)
+        return lows[0] + lows[1] + lows[2]
+
+    return (
+        _as_call(plain, (x,), mode),
+        lambda backend: _as_call(lambda x: ours(x, backend), (x,), mode),
+        lambda: plain(x.double()),
+    )
+
+
+OPERATIONS = {'filter': _filter_calls, 'bands': _bands_calls, 'dct': _dct_calls}
 
 
 def _as_call(function: Callable[..., Tensor], operands: tuple[Tensor, ...], mode: str) -> Call:

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
 from mmfreq.models.backbones.base import StagedBackbone
+from mmfreq.models.fdconv import FDConv
 from mmfreq.models.layers import SpectralModule
 from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
+from mmfreq.models.modulation import BandModulation
 from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
 from mmfreq.ops import resize_filter
 from mmfreq.zoo import backbone_config, build_backbone, set_image_size
@@ -47,7 +49,7 @@ def build(name: str, shape: tuple[int, int]) -> nn.Module:
     if not is_spectral or _has_spectral_layers(make_plain(network)):
         raise ValueError(
             f'there are no plain layers for {name}; plain: takes variants of GFNet, DFFormer, '
-            'CDFFormer, GFFormer and AFFNet'
+            'CDFFormer, GFFormer, AFFNet and FDResNet'
         )
     return network
 
@@ -173,6 +175,79 @@ class PlainAdaptiveFilter(nn.Module):
         return (x + filtered).permute(0, 2, 3, 1)
 
 
+class PlainFDConv(nn.Module):
+    """Kernels with one pass over them for each factor, arXiv 2503.18783.
+
+    The groups of coefficients are taken from the spectrum, weighed and put back.
+    """
+
+    order: Tensor
+
+    def __init__(self, layer: FDConv) -> None:
+        super().__init__()
+        self.kernel_shape, self.kernel_num = layer.kernel_shape, layer.kernel_num
+        self.spectrum, self.bias = layer.spectrum, layer.bias
+        self.register_buffer('order', layer.group_map.flatten().argsort(stable=True))
+        counts = layer.group_map.flatten().long().bincount(minlength=layer.kernel_num)
+        self.counts = counts.tolist()
+        self.unit = max(min(self.kernel_shape[:2]) // 2, 1)
+        self.attention, self.local_attention = layer.attention, layer.local_attention
+        self.bands = None if layer.bands is None else PlainBands(layer.bands)
+        self.convolve = partial(
+            F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out_channels, in_channels, side, _ = self.kernel_shape
+        batch, rows, columns = len(x), out_channels * side, in_channels * side
+        pooled = x.mean((2, 3))
+        channels, filters, positions, groups = self.attention(pooled)
+        parts = self.spectrum.flatten(0, 1)[self.order].split(self.counts)
+        weighed = [
+            part * self.unit * gains[:, None, None]
+            for part, gains in zip(parts, groups.unbind(1), strict=True)
+        ]
+        spectra = x.new_zeros(batch, len(self.order), 2)
+        spectra[:, self.order] = torch.cat(weighed, 1)
+        z = torch.view_as_complex(spectra.unflatten(1, (rows, -1)))
+        kernels = torch.fft.irfft2(z, s=(rows, columns))
+        kernels = kernels.reshape(batch, out_channels, side, in_channels, side).transpose(2, 3)
+        kernels = kernels * channels[:, None, :, None, None] * filters[:, :, None, None, None]
+        if positions is not None:
+            kernels = kernels * positions.view(batch, 1, 1, side, side)
+        if self.local_attention is not None:
+            weight = self.local_attention.weight
+            normed = self.local_attention.norm(pooled).unsqueeze(1)
+            local = F.conv1d(normed, weight, padding=weight.shape[-1] // 2).sigmoid() * 2
+            local = local.view(batch, out_channels, side, side, in_channels)
+            kernels = kernels * local.permute(0, 1, 4, 2, 3)
+        if self.bands is not None:
+            x = self.bands(x)
+        y = self.convolve(x.flatten(0, 1)[None], kernels.flatten(0, 1), groups=batch)
+        y = y.unflatten(1, (batch, out_channels))[0]
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class PlainBands(nn.Module):
+    """Every band with a transform, a mask and a convolution of its own."""
+
+    def __init__(self, bands: BandModulation) -> None:
+        super().__init__()
+        self.weight, self.bias, self.factors = bands.weight, bands.bias, bands.factors
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        rows = torch.fft.fftfreq(height, device=x.device).abs()
+        radius = torch.maximum(rows[:, None], torch.fft.rfftfreq(width, device=x.device))
+        rest, bands = x, x.new_zeros(())
+        for factor, weight, bias in zip(self.factors, self.weight, self.bias, strict=True):
+            gain = 2 * F.conv2d(x, weight[None], bias[None], padding=1).sigmoid()
+            z = torch.fft.rfft2(x, norm='ortho') * (radius <= 0.5 / factor)
+            low = torch.fft.irfft2(z, s=(height, width), norm='ortho')
+            bands, rest = bands + gain * (rest - low), low
+        return bands + rest
+
+
 def _has_spectral_layers(network: nn.Module) -> bool:
     return any(isinstance(module, SpectralModule) for module in network.modules())
 
@@ -215,5 +290,6 @@ _PLAIN: tuple[tuple[type, Callable[..., nn.Module]], ...] = (
     (GlobalFilter, PlainGlobalFilter),
     (DynamicFilter, PlainDynamicFilter),
     (AdaptiveFilter, PlainAdaptiveFilter),
+    (FDConv, PlainFDConv),
     (Linear, _plain_linear),
 )

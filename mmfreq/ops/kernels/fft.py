@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmfreq.ops.fft import (
+    LowFrequencies,
     column_weights,
     hermitian_for_inverse,
     inverse_of_hermitian,
@@ -25,6 +26,7 @@ __all__ = [
     'complex_gain',
     'filter_maps',
     'from_parts',
+    'low_pass',
     'to_parts',
     'transform_cosines',
     'with_gradient_by_fft',
@@ -249,3 +251,15 @@ def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
 def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
     """See :data:`mmfreq.ops.spectrum.FROM_PARTS`."""
     return irfft2(torch.complex(real, imag), (real.shape[-2], width), norm)
+
+
+def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
+    """See :data:`mmfreq.ops.bands.LOW_PASS`."""
+    z = rfft2(x)
+    lows = []
+    for num_rows, columns in kept.sizes:
+        is_low = torch.zeros(z.shape[-2:], dtype=torch.bool)
+        is_low[list(kept.rows[:num_rows]), :columns] = True
+        low = z.masked_fill(~is_low.to(x.device), 0)
+        lows.append(irfft2(low, (x.shape[-2], x.shape[-1])))
+    return lows

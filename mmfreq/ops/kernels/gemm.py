@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from mmfreq.ops.derived import derived
-from mmfreq.ops.fft import compute_dtype
+from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
+from mmfreq.ops.products import product_along_columns, product_along_rows
 from mmfreq.ops.tracing import is_traced
 
-__all__ = ['filter_maps', 'from_parts', 'to_parts', 'transform_cosines']
+__all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
 
 
 def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -97,6 +98,24 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
         return images if scale == 1 else images / scale
 
 
+def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
+    """See :data:`mmfreq.ops.bands.LOW_PASS`; other coefficients are not computed at all."""
+    dtype, device = x.dtype, x.device
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    rows = _low_rows(dtype, device, (height, kept.rows))
+    columns = max(columns for _, columns in kept.sizes)
+    half = product_along_rows(x.flatten(0, -3), _low_columns(dtype, device, (width, columns)))
+    spectrum = product_along_columns(half.reshape(-1, 2 * height, columns), rows)
+    lows = []
+    for num_rows, columns in kept.sizes:
+        low = spectrum[:, : 2 * num_rows, :columns].contiguous()
+        half = product_along_columns(low, rows[: 2 * num_rows].T)
+        half = half.reshape(-1, height, 2 * columns)
+        low = product_along_rows(half, _low_inverse_columns(dtype, device, (width, columns)))
+        lows.append(low.reshape(x.shape))
+    return lows
+
+
 def _rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
     """Orthonormal half spectrum of real images.
 
@@ -169,6 +188,35 @@ def _inverse_columns(width: int) -> np.ndarray:
     cosine, sine = waves(width, width // 2 + 1)
     twice = shares(width)[:, None]
     return np.concatenate([cosine * twice, -sine * twice]).T
+
+
+@constant
+def _low_columns(size: tuple[int, int]) -> np.ndarray:
+    """:func:`_columns` of the first frequencies: ``size`` is ``W`` and their number."""
+    return np.concatenate(_low_waves(size))
+
+
+@constant
+def _low_inverse_columns(size: tuple[int, int]) -> np.ndarray:
+    """:func:`_inverse_columns` of the first frequencies."""
+    width, columns = size
+    return np.concatenate(_low_waves(size)).T * np.tile(shares(width)[:columns], 2)
+
+
+def _low_waves(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    cosine, sine = waves(*size)
+    return cosine, -sine
+
+
+@constant
+def _low_rows(size: tuple[int, tuple[int, ...]]) -> np.ndarray:
+    """Transform along H of complex rows for some frequencies: ``size`` is ``H`` and these.
+
+    Real and imaginary part are neighbours in map and spectrum; the inverse is the transposed one.
+    """
+    height, rows = size
+    pairs = np.stack(_complex_rows(height), 1)[list(rows)]
+    return pairs.reshape(-1, 2 * height)
 
 
 def _complex_rows(height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -83,9 +83,14 @@ def test_two_classes_of_coco(folder):
 @pytest.mark.thorough
 def test_a_folder_for_each_class(folder):
     (config,) = [block.text for block in BLOCKS if block.language == 'python']
-    (folder / 'objects.py').write_text(config)
     crop, *others = commands_about('objects')
     assert run(crop, folder).splitlines()[-1] in config
+    (folder / 'by_hand.py').write_text(config)
     for command in others:
         run(command, folder)
+    by_hand, own = (
+        read_model_config(str(folder / f'{name}.py')) for name in ('by_hand', 'objects')
+    )
+    assert own.classes == by_hand.classes and own.model == by_hand.model
+    assert Image.open(folder / 'objects.jpg').width == 2 * 252 + 12
     assert (folder / 'kinds/classes.csv').is_file()

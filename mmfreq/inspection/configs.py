@@ -6,26 +6,42 @@ from pathlib import Path
 from typing import Any
 
 from mmfreq.inference.model import class_colours
+from mmfreq.inspection.class_folders import ClassFolders
 from mmfreq.inspection.coco import CocoData, write_annotations
-from mmfreq.inspection.plan import detector_scale, epochs_for, iterations_for, sizes_for
+from mmfreq.inspection.plan import (
+    classifier_side,
+    detector_scale,
+    epochs_for,
+    iterations_for,
+    sizes_for,
+)
 from mmfreq.inspection.report import describe_sizes
 from mmfreq.inspection.segmentation import SegmentationData
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.config_files import config_names, read_model_config
 from mmfreq.utils.names import nearest
 
-__all__ = ['base_config', 'write_detection_config', 'write_segmentation_config']
+__all__ = [
+    'base_config',
+    'write_classification_config',
+    'write_detection_config',
+    'write_segmentation_config',
+]
 
+CLASSIFIER_EPOCHS = 100
+STEPS_OF_EPOCH, SMALLEST_BATCH = 8, 16
+SCALE_OF_CROP = 256 / 224  # shorter side of a test image, of which the centre is cut out
 BESIDE = '{{ fileDirname }}'  # MMEngine puts the folder of the config there
 
 
-def base_config(backbone: str, decoder: str, data: str) -> str:
+def base_config(backbone: str, decoder: str | None, data: str) -> str:
     """Name of the config of this package that an own one inherits from.
 
     Args:
         backbone (str): Such as ``'gfnet-h-s'``.
-        decoder (str): Such as ``'upernet'``.
-        data (str): ``'ade20k'`` for segmentors, ``'coco'`` for detectors.
+        decoder (str, optional): Such as ``'upernet'``; None for classifiers.
+        data (str): ``'ade20k'`` for segmentors, ``'coco'`` for detectors, ``'in1k'`` for
+            classifiers.
 
     Returns:
         str: For example ``'upernet_gfnet_h_s_ade20k'``.
@@ -33,11 +49,12 @@ def base_config(backbone: str, decoder: str, data: str) -> str:
     Raises:
         ValueError: If there is none; the message has the nearest ones.
     """
-    name = f'{decoder}_{backbone.replace("-", "_")}_{data}'
+    name = '_'.join([*filter(None, [decoder]), backbone.replace('-', '_'), data])
     known = [config for config in config_names() if config.endswith(f'_{data}')]
     if name not in known:
         raise ValueError(
-            f'there is no config {name} for --decoder {decoder} --backbone {backbone}'
+            f'there is no config {name} for '
+            f'{f"--decoder {decoder} " if decoder else ""}--backbone {backbone}'
             f'{nearest(name, known)}'
         )
     return name
@@ -139,6 +156,50 @@ def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
         'test_dataloader = val_dataloader',
         f'val_evaluator = dict(ann_file={evaluated!r})',
         'test_evaluator = val_evaluator',
+    ]
+    _write(path, lines)
+    return written
+
+
+def write_classification_config(data: ClassFolders, base: str, path: Path) -> list[Path]:
+    """Write a config for a classifier, and lists of images beside it where they are needed.
+
+    Args:
+        data (ClassFolders): What a training needs.
+        base (str): From :func:`base_config`.
+        path (Path): The config file.
+
+    Returns:
+        list[Path]: All files that were written, the config first.
+    """
+    recipe = read_model_config(base)
+    images = len(data.splits['train'])
+    side = classifier_side(data.sizes, recipe.crop_size[0])
+    scale = recipe.scale if side == recipe.crop_size[0] else round(side * SCALE_OF_CROP)
+    batch_size = min(max(images // STEPS_OF_EPOCH, SMALLEST_BATCH), recipe.batch_size)
+    root = Path(os.path.commonpath(list(data.folders.values()))).absolute()
+    written, loaders = [path], {}
+    for split, names in data.splits.items():
+        settings = dict(data_prefix=_below(root, data.folders[split].absolute()))
+        if split in data.listed:
+            written.append(path.with_name(f'{path.stem}_{split}.txt'))
+            lines = [f'{n} {label}' for n, label in zip(names, data.labels(split), strict=True)]
+            with atomic_write(written[-1]) as file:
+                file.write('\n'.join([*lines, '']).encode())
+            settings['ann_file'] = f'{BESIDE}/{written[-1].name}'
+        loaders[split] = f'dict(dataset={_call(settings)})'
+    lines = [
+        _comment(images, len(data.splits['val']), data.sizes),
+        f"_base_ = 'mmfreq::{base}.py'",
+        f'classes = {data.classes!r}',
+        f'data_root = {root.as_posix()!r}',
+        f'crop_size = {(side, side)!r}',
+        f'scale = {scale!r}',
+        f'batch_size = {batch_size}',
+        f'max_epochs = {min(CLASSIFIER_EPOCHS, recipe.max_epochs)}',
+        f'train_dataloader = {loaders["train"]}',
+        f'val_dataloader = {loaders["val"]}',
+        f'test_dataloader = {loaders.get("test", "val_dataloader")}',
     ]
     _write(path, lines)
     return written

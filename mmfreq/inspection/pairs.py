@@ -7,7 +7,16 @@ from pathlib import Path
 
 from mmfreq.inspection.images import images_in, most_frequent_ending, videos_in
 
-__all__ = ['Pairs', 'find_pairs', 'find_split_folders']
+__all__ = [
+    'EVERYTHING',
+    'IMAGE_FOLDERS',
+    'MASK_FOLDERS',
+    'SPLITS',
+    'Pairs',
+    'child',
+    'find_pairs',
+    'find_split_folders',
+]
 
 SPLITS = {
     'train': ('train', 'training', 'trn'),
@@ -62,14 +71,14 @@ def find_split_folders(folder: Path, masks: Path | None) -> dict[str, tuple[Path
             raise FileNotFoundError(f'there is no folder {path}')
     if masks is not None:
         return _splits_below(folder, masks)
-    images, found = _child(folder, IMAGE_FOLDERS), _child(folder, MASK_FOLDERS)
+    images, found = child(folder, IMAGE_FOLDERS), child(folder, MASK_FOLDERS)
     if images is not None and found is not None:
         return _splits_below(images, found)
     splits = {}
     for name, names in SPLITS.items():
-        part = _child(folder, names)
+        part = child(folder, names)
         if part is not None:
-            images, found = _child(part, IMAGE_FOLDERS), _child(part, MASK_FOLDERS)
+            images, found = child(part, IMAGE_FOLDERS), child(part, MASK_FOLDERS)
             if images is not None and found is not None:
                 splits[name] = (images, found)
     if splits:
@@ -91,12 +100,13 @@ def _nothing_found(folder: Path) -> str:
     return (
         f'no folders of images and masks are found in {folder}: images/ and masks/ (or '
         'annotations/, labels/), each with train/ and val/ if there is a split; or name the folder '
-        'of the masks with --masks. A folder of images for each class needs a config of four '
-        "lines: _base_ = 'mmfreq::gfnet_h_ti_in1k.py', data_root, classes, max_epochs"
+        'of the masks with --masks. For a classifier: a folder of images for each class, all of '
+        'them in train/ and val/ if there is a split'
     )
 
 
-def _child(folder: Path, names: Sequence[str]) -> Path | None:
+def child(folder: Path, names: Sequence[str]) -> Path | None:
+    """The folder in a folder that has one of the names, in upper or lower case."""
     found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     return next((found[name] for name in names if name in found), None)
 
@@ -104,7 +114,7 @@ def _child(folder: Path, names: Sequence[str]) -> Path | None:
 def _splits_below(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     splits = {}
     for name, names in SPLITS.items():
-        pair = _child(images, names), _child(masks, names)
+        pair = child(images, names), child(masks, names)
         if pair[0] is not None and pair[1] is not None:
             splits[name] = (pair[0], pair[1])
     return splits or {EVERYTHING: (images, masks)}

@@ -1,10 +1,19 @@
 """Sizes, splits and lengths of a training, from what the images are like."""
 
 from collections.abc import Sequence
+from math import ceil
 from statistics import median
 from typing import NamedTuple
 
-__all__ = ['Sizes', 'epochs_for', 'held_out', 'iterations_for', 'sizes_for']
+__all__ = [
+    'Sizes',
+    'classifier_side',
+    'detector_scale',
+    'epochs_for',
+    'held_out',
+    'iterations_for',
+    'sizes_for',
+]
 
 LARGEST_CROP = 512
 LARGEST_SIDE = 1024  # of images of a segmentor; larger ones are resized
@@ -56,6 +65,20 @@ def detector_scale(sizes: Sequence[tuple[int, int]], scale: tuple[int, int]) -> 
     longer = median(max(size) for size in sizes)
     shorter = median(min(size) for size in sizes)
     return min(scale[0], round(2 * longer)), min(scale[1], round(2 * shorter))
+
+
+def classifier_side(sizes: Sequence[tuple[int, int]], longest: int) -> int:
+    """Choose the side of a classifier's crops: that of its recipe, or less for smaller images.
+
+    Args:
+        sizes (Sequence[tuple[int, int]]): Width and height of each image.
+        longest (int): Side of the recipe.
+
+    Returns:
+        int: A multiple of 32 unless it is that of the recipe.
+    """
+    shorter = median(min(size) for size in sizes)
+    return min(ceil(shorter / STRIDE) * STRIDE, longest)
 
 
 def held_out(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,12 +12,13 @@ from pycocotools import mask as coco_masks
 from mmfreq.inference.drawing import blend, draw_boxes, sheet, with_legend
 from mmfreq.inference.model import class_colours
 from mmfreq.inference.sources import read_source
+from mmfreq.inspection.class_folders import ClassFolders, samples_of
 from mmfreq.inspection.coco import CocoData
 from mmfreq.inspection.masks import read_mask
 from mmfreq.inspection.segmentation import SegmentationData
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['draw_coco', 'draw_segmentation', 'write_sheet']
+__all__ = ['draw_classes', 'draw_coco', 'draw_segmentation', 'write_sheet']
 
 SAMPLES = 6
 OPACITY = 0.6
@@ -75,6 +76,24 @@ def draw_coco(data: CocoData) -> RGB:
     return sheet(rows, ('image', 'objects'), 480)
 
 
+def draw_classes(data: ClassFolders) -> RGB:
+    """Draw images below the names of their classes.
+
+    Args:
+        data (ClassFolders): What was inspected.
+
+    Returns:
+        NDArray: RGB image, a column for each of up to six classes.
+    """
+    names = _spread(data.classes)
+    files = samples_of(data, names, 3)
+    rows = [
+        [_squared(_read_rgb(of_class[min(row, len(of_class) - 1)])) for of_class in files]
+        for row in range(max(map(len, files)))
+    ]
+    return sheet(rows, names, 240)
+
+
 def write_sheet(picture: RGB, path: Path) -> None:
     """Write a picture as JPEG or whatever the ending of the path says."""
     with atomic_write(path) as file:
@@ -91,6 +110,16 @@ def _spread(items: Sequence[Any]) -> list[Any]:
 
 def _read_rgb(path: Path) -> RGB:
     return np.ascontiguousarray(read_source(str(path), 3)[..., ::-1])
+
+
+def _squared(image: RGB) -> RGB:
+    """An image in the middle of a white square."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), 255, np.uint8)
+    square[top : top + height, left : left + width] = image
+    return square
 
 
 def _outline(annotation: dict[str, Any], height: int, width: int) -> NDArray[np.bool_]:

@@ -225,7 +225,7 @@ def test_an_image_of_too_many_pixels(folder, monkeypatch):
     [
         ([], 'has no image'),
         (['a.mp4'], 'but videos; make images of them first: ffmpeg'),
-        (['cat/a.jpg', 'dog/b.jpg'], 'mmfreq::gfnet_h_ti_in1k.py'),
+        (['photos/a.jpg', 'drawn/a.png'], 'name the folder of the masks with --masks'),
         (['images/a.jpg', 'masks/b.png'], 'no mask in .* is called as an image'),
         (['images/a.txt', 'masks/b.png'], 'has no image'),
         (['a.jpg', 'annotations.json'], 'if .*annotations.json is a COCO file, inspect that'),

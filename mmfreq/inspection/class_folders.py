@@ -1,0 +1,241 @@
+"""Inspection of images in a folder for each class."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mmfreq.inspection.images import images_in, look_at
+from mmfreq.inspection.pairs import EVERYTHING, IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, child
+from mmfreq.inspection.plan import held_out
+from mmfreq.inspection.report import Report, describe_sizes, percent, several
+
+__all__ = ['ClassFolders', 'find_class_folders', 'inspect_class_folders', 'samples_of']
+
+# Endings that mmpretrain finds in folders; others are read if a list names them.
+FOUND_BY_MMPRETRAIN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
+FEW = 10  # images of a class
+
+
+@dataclass
+class ClassFolders:
+    """What a training on a folder for each class needs.
+
+    Attributes:
+        folders (dict[str, Path]): Folder of the classes' folders, of ``'train'``, ``'val'`` and
+            maybe ``'test'``.
+        splits (dict[str, list[str]]): Images that can be used, relative to that folder.
+        listed (set[str]): Splits that are not what mmpretrain finds in their folder.
+        classes (tuple[str, ...]): Names of the classes' folders, sorted.
+        sizes (list[tuple[int, int]]): Width and height of the training images.
+    """
+
+    folders: dict[str, Path]
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+    classes: tuple[str, ...] = ()
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+
+    def labels(self, split: str) -> list[int]:
+        """Class of each image of a split."""
+        number = {name: i for i, name in enumerate(self.classes)}
+        return [number[_class_of(image)] for image in self.splits[split]]
+
+
+def find_class_folders(folder: Path) -> dict[str, Path] | None:
+    """Find folders of which each has a folder of images for each class.
+
+    Args:
+        folder (Path): Folder of a data set.
+
+    Returns:
+        dict[str, Path] | None: By ``'train'``, ``'val'`` and ``'test'``, or the folder itself by
+        ``'all'`` if there is no split. None if it is something else, images and masks for example.
+    """
+    if not folder.is_dir() or _has_images_or_masks(folder):
+        return None
+    splits = {name: child(folder, names) for name, names in SPLITS.items()}
+    found = {name: part for name, part in splits.items() if part and _class_names(part)}
+    if 'train' in found:
+        return None if any(_has_images_or_masks(part) for part in found.values()) else found
+    if any(splits.values()) or len(_class_names(folder)) < 2 or _are_pairs(folder):
+        return None
+    return {EVERYTHING: folder}
+
+
+def inspect_class_folders(folders: Mapping[str, Path]) -> tuple[ClassFolders, Report]:
+    """Look at all images of all classes.
+
+    Args:
+        folders (Mapping[str, Path]): From :func:`find_class_folders`.
+
+    Returns:
+        tuple[ClassFolders, Report]: What a training needs, and what was found.
+    """
+    data, report = ClassFolders(dict(folders)), Report()
+    sizes: dict[str, dict[str, tuple[int, int]]] = {}
+    for split, folder in folders.items():
+        sizes[split] = _look_at_images(folder, split, data, report)
+    first = next(iter(folders))
+    data.classes = tuple(sorted({_class_of(image) for image in data.splits[first]}))
+    _report_classes(data, first, report)
+    if 'val' not in data.splits:
+        _propose_split(data, first, report)
+    else:
+        report.facts.append(('split', 'as the folders say'))
+        _report_copies(data, report)
+    data.sizes = [sizes[first][image] for image in data.splits['train']]
+    if data.sizes:
+        report.facts.append(('sizes', describe_sizes(data.sizes)))
+    if not all(data.splits.values()):
+        report.obstacles.append('there is no image left for training or for validation')
+    else:
+        _report_balance(data, report)
+    return data, report
+
+
+def _has_images_or_masks(folder: Path) -> bool:
+    """Whether a folder is laid out for segmentation."""
+    return child(folder, MASK_FOLDERS) is not None and child(folder, IMAGE_FOLDERS) is not None
+
+
+def _are_pairs(folder: Path) -> bool:
+    """Whether two folders hold files of the same names, as images and masks do."""
+    stems = [{Path(i).stem for i in images_in(folder / name)} for name in _class_names(folder)]
+    return len(stems) == 2 and stems[0] == stems[1]
+
+
+def _class_names(folder: Path) -> list[str]:
+    """Folders with images."""
+    parts = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [part.name for part in parts if part.name[0] != '.' and images_in(part)]
+
+
+def _class_of(image: str) -> str:
+    return image.split('/')[0]
+
+
+def _look_at_images(
+    folder: Path, split: str, data: ClassFolders, report: Report
+) -> dict[str, tuple[int, int]]:
+    """Sizes of the images of a split that can be read."""
+    where = '' if split == EVERYTHING else f' of {split}'
+    names = [name for name in images_in(folder) if '/' in name]
+    sizes: dict[str, tuple[int, int]] = {}
+    broken: list[str] = []
+    for name in tqdm(names, unit='image', disable=len(names) < 2):
+        try:
+            sizes[name] = look_at(folder / name).shown
+        except (ValueError, OSError) as error:
+            broken.append(str(error))
+    beside = [name for name in images_in(folder) if '/' not in name]
+    empty = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and not images_in(p)]
+    for found, what in (
+        (broken, f'images{where} cannot be read'),
+        (beside, f'images{where} are in the folder of no class'),
+        (empty, f'folders{where} have no image'),
+    ):
+        if found:
+            report.problems.append(several(len(found), what, found))
+    unusual = [name for name in sizes if Path(name).suffix.lower() not in FOUND_BY_MMPRETRAIN]
+    if broken or empty or unusual:
+        data.listed.add(split)
+    data.splits[split] = list(sizes)
+    report.facts.append((f'images{where}', f'{len(sizes)} in {folder}'))
+    return sizes
+
+
+def _report_classes(data: ClassFolders, first: str, report: Report) -> None:
+    counts = Counter(map(_class_of, data.splits[first]))
+    shares = [f'{name} {percent(counts[name], counts.total())}' for name in data.classes]
+    report.facts.append(('classes', f'{len(shares)}: {", ".join(shares)}'))
+    if len(data.classes) < 2:
+        report.obstacles.append('a classifier needs two classes at least')
+    few = [f'{name} ({counts[name]})' for name in data.classes if counts[name] < FEW]
+    if few:
+        report.notes.append(several(len(few), f'classes have less than {FEW} images', few))
+    for split, images in data.splits.items():
+        others = {_class_of(image) for image in images}
+        unknown = sorted(others - set(data.classes))
+        if unknown:
+            report.problems.append(several(len(unknown), f'classes of {split} only', unknown))
+            data.splits[split] = [i for i in images if _class_of(i) not in unknown]
+        lacking = [name for name in data.classes if name not in others]
+        if lacking:
+            report.notes.append(several(len(lacking), f'classes have no image in {split}', lacking))
+        if unknown or lacking:  # mmpretrain would number the classes of this split by themselves
+            data.listed.add(split)
+
+
+def _propose_split(data: ClassFolders, first: str, report: Report) -> None:
+    """Every fifth image of each class is held out."""
+    train: list[str] = []
+    val: list[str] = []
+    for name in data.classes:
+        kept, held = held_out([i for i in data.splits[first] if _class_of(i) == name])
+        train += kept
+        val += held
+    folder = data.folders.pop(first)
+    del data.splits[first]
+    data.folders |= dict(train=folder, val=folder)
+    data.splits |= dict(train=train, val=val)
+    data.listed |= {'train', 'val'}
+    data.listed.discard(EVERYTHING)
+    report.facts.append(
+        ('split', f'proposed: {len(train)} for training, every fifth of a class for validation')
+    )
+    report.notes.append(
+        'the split is by name; images of one object, place or video must not be on both sides: '
+        'make folders train/ and val/'
+    )
+
+
+def _report_copies(data: ClassFolders, report: Report) -> None:
+    """Say which validation images a training has seen; files of other lengths are not read."""
+    by_length: dict[int, list[Path]] = {}
+    for image in data.splits['train']:
+        path = data.folders['train'] / image
+        by_length.setdefault(path.stat().st_size, []).append(path)
+    copies = []
+    for image in data.splits['val']:
+        path = data.folders['val'] / image
+        candidates = by_length.get(path.stat().st_size, [])
+        if candidates and _digest(path) in map(_digest, candidates):
+            copies.append(image)
+    if copies:
+        report.problems.append(
+            several(len(copies), 'images of val are among those of train, too', copies)
+        )
+        data.splits['val'] = [image for image in data.splits['val'] if image not in set(copies)]
+        data.listed.add('val')
+
+
+def _digest(path: Path) -> bytes:
+    return sha256(path.read_bytes()).digest()
+
+
+def _report_balance(data: ClassFolders, report: Report) -> None:
+    """What a classifier must be better than."""
+    (name, count), *_ = Counter(map(_class_of, data.splits['val'])).most_common(1)
+    share = percent(count, len(data.splits['val']))
+    report.notes.append(f'whoever always says {name} is right about {share} of the images of val')
+
+
+def samples_of(data: ClassFolders, names: Sequence[str], count: int) -> list[list[Path]]:
+    """The first training images of classes.
+
+    Args:
+        data (ClassFolders): What was inspected.
+        names (Sequence[str]): Classes.
+        count (int): How many of each.
+
+    Returns:
+        list[list[Path]]: Files of each class.
+    """
+    return [
+        [data.folders['train'] / i for i in data.splits['train'] if _class_of(i) == name][:count]
+        for name in names
+    ]

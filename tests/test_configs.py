@@ -68,11 +68,15 @@ def assignments(path):
     }
 
 
+def bases_of(path):
+    """Names of the files that a config inherits from."""
+    given = ast.literal_eval(assignments(path).get('_base_', ast.Constant(())))
+    return [given] if isinstance(given, str) else given
+
+
 def ancestors(path):
     """Files of this repository that a config inherits from, in any generation."""
-    given = ast.literal_eval(assignments(path).get('_base_', ast.Constant(())))
-    names = [given] if isinstance(given, str) else given
-    found = [Path(path).parent / name for name in names if '::' not in name]
+    found = [Path(path).parent / name for name in bases_of(path) if '::' not in name]
     return [*found, *(file for parent in found for file in ancestors(parent))]
 
 
@@ -87,8 +91,7 @@ def of_the_quick_tests():
     sizes = {name: int(row['params']) for name, row in measured_costs('configs').items()}
     quick, seen = set(), set()
     for path in sorted(CONFIGS, key=lambda path: sizes.get(str(path), 0)):
-        bases = ast.literal_eval(assignments(path).get('_base_', ast.Constant(())))
-        bases = [bases] if isinstance(bases, str) else bases
+        bases = bases_of(path)
         kinds = {Path(name).stem.split('_')[0] if '/models/' in name else name for name in bases}
         if not kinds <= seen or str(path) not in sizes:
             quick.add(path)
@@ -256,7 +259,9 @@ def test_recipe_is_that_of_the_base(any_path):
         assert cfg.train_cfg.get('max_iters', cfg.train_cfg.get('max_epochs')) == length
 
 
-def test_norms_biases_and_positions_do_not_decay(cfg, model):
+def test_norms_biases_and_positions_do_not_decay(path, cfg, model):
+    if any('::' in base for base in bases_of(path)):
+        pytest.skip('has the recipe of another library')
     paramwise = cfg.optim_wrapper.get('paramwise_cfg')
     if paramwise is not None and paramwise.get('norm_decay_mult') != 0:
         pytest.skip('has rules of its own')

@@ -1,5 +1,6 @@
 """A model of any of the three libraries as one function of images, for counting and exporting."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class WholeNetwork(nn.Module):
             if part is not None:
                 features = part(features)
         heads = (self._find(name) for name in self.heads)
-        outputs = [head(features) for head in heads if head is not None]
+        outputs = [_call(head, features, images) for head in heads if head is not None]
         roi_head = self._find('roi_head')
         if roi_head is not None:
             outputs.append(roi_head(features, self._regions(images)))
@@ -88,6 +89,17 @@ class WholeNetwork(nn.Module):
 
     def _find(self, name: str) -> nn.Module | None:
         return getattr(self, name, None)
+
+
+def _call(head: nn.Module, features: Any, images: Tensor) -> Any:
+    """Call a head; Mask2Former's wants to know the images, too."""
+    if 'batch_data_samples' not in inspect.signature(head.forward).parameters:
+        return head(features)
+    from mmengine.structures import BaseDataElement
+
+    size = tuple(images.shape[-2:])
+    sample = BaseDataElement(metainfo=dict(img_shape=size, batch_input_shape=size))
+    return head(features, [sample] * len(images))
 
 
 def _parts_of(module: nn.Module | None) -> list[str]:

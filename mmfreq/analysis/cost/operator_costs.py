@@ -226,8 +226,8 @@ _TRANSFORMS: dict[str, Handle] = {
 
 # Beyond those that fvcore leaves out: moving and comparing values, and what no convention counts.
 _FREE_NAMES = """
-    _conj abs adaptive_avg_pool2d add add_ addcdiv amax amin argmax argsort batch_norm celu
-    clamp_max clamp_max_ clamp_min clamp_min_ clone complex concat concatenate conj cos diff div
+    _conj _shape_as_tensor abs adaptive_avg_pool2d add add_ addcdiv amax amin argmax argsort batch_norm celu
+    clamp_max clamp_max_ clamp_min clamp_min_ clone complex concat concatenate conj cos cumsum diff div
     div_ elu embedding erf exp expand_as feature_dropout fft_fftshift fft_ifftshift fill_ flip
     floor_ ge_ gelu group_norm hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_
     im2col imag index_select instance_norm is_complex is_floating_point isfinite layer_norm le

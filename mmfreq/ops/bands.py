@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmfreq.ops.choice import choose_kernel
@@ -39,7 +40,7 @@ def low_pass(
         x (Tensor): Features of shape ``(..., H, W)``; float16 and bfloat16 are filtered in float32
             with autocast off.
         factors (Sequence[int]): Each leaves frequencies of up to ``1 / (2 * factor)`` cycles per
-            pixel, along both axes; ascending. 1 leaves everything.
+            pixel, along both axes. 1 leaves everything.
         masks (str): ``'exact'`` or ``'nearest'``. Defaults to ``'exact'``.
         backend (str): See :mod:`mmfreq.ops.choice`. Defaults to ``'auto'``.
 
@@ -64,19 +65,18 @@ def low_frequencies(size: tuple[int, int], factors: tuple[int, ...], masks: str)
         masks (str): See :func:`low_pass`.
 
     Returns:
-        LowFrequencies: Those of each factor are among those of the one before.
+        LowFrequencies: Those of larger factors are among those of smaller ones.
     """
     return _low_frequencies(size, factors, masks)
 
 
 @lru_cache(maxsize=256)
 def _low_frequencies(size: tuple[int, int], factors: tuple[int, ...], masks: str) -> LowFrequencies:
-    assert masks in BAND_MASKS and list(factors) == sorted(factors), (masks, factors)
-    kept = [_kept_exactly(size, factor) for factor in factors]
-    if masks == 'nearest':
-        kept = [_kept_by_original(size, factor) for factor in factors]
+    assert masks in BAND_MASKS, masks
+    choose = _kept_exactly if masks == 'exact' else _kept_by_original
+    kept = [choose(size, factor) for factor in factors]
     rows: list[int] = []
-    for of_factor, _ in reversed(kept):
+    for of_factor, _ in sorted(kept, key=lambda rows_and_columns: len(rows_and_columns[0])):
         rows += [row for row in of_factor if row not in rows]
     return LowFrequencies(tuple(rows), tuple((len(rows), columns) for rows, columns in kept))
 
@@ -89,8 +89,16 @@ def _kept_exactly(size: tuple[int, int], factor: int) -> tuple[list[int], int]:
 
 
 def _kept_by_original(size: tuple[int, int], factor: int) -> tuple[list[int], int]:
-    rows = torch.fft.fftfreq(FAITHFUL_SIDE).abs()
-    columns = torch.fft.rfftfreq(FAITHFUL_SIDE)
-    mask = torch.maximum(rows[:, None], columns) < 0.5 / factor + 1e-8
-    mask = F.interpolate(mask[None, None].float(), (size[0], size[1] // 2 + 1))[0, 0] > 0.5
-    return mask.any(1).nonzero()[:, 0].tolist(), int(mask.any(0).sum())
+    # In float32 and without tensors, whatever the default dtype is and whoever traces this.
+    lines = np.arange(FAITHFUL_SIDE)
+    frequencies = np.minimum(lines, FAITHFUL_SIDE - lines).astype(np.float32) / FAITHFUL_SIDE
+    is_low = frequencies < np.float32(0.5 / factor + 1e-8)
+
+    def resized(length: int, stored: int) -> NDArray[np.bool_]:
+        """Nearest neighbours as in ``F.interpolate``."""
+        steps = np.arange(length, dtype=np.float32) * np.float32(stored / length)
+        return is_low[np.minimum(steps.astype(np.int64), stored - 1)]
+
+    rows = resized(size[0], FAITHFUL_SIDE)
+    columns = resized(size[1] // 2 + 1, FAITHFUL_SIDE // 2 + 1)
+    return rows.nonzero()[0].tolist(), int(columns.sum())

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import hermitian_for_inverse, inverse_of_hermitian, rfft2
@@ -127,46 +126,86 @@ class _Compose(torch.autograd.Function):
         return _weigh(images, weighed, factors)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         spectrum, group_map, images, factors, *saved = ctx.saved_tensors
-        _, channels, filters, positions, windows, local = attentions = Attentions(*saved)
-        rows = _row_factors(attentions)
-        grad = grad.movedim(2, -1).contiguous()  # (B, O, k, k, I)
-        by_weight = (grad * images).flatten(1, 3)  # (B, O * k * k, I), as all that follows
-        grad = grad.flatten(1, 3)
-        grad_windows = grad_local = None
-        if factors is not None:
-            by_weight *= factors
-            grad = grad * factors
-        # A batch of products with few columns is many times slower than one after the other.
-        samples = range(len(rows))
-        grad_rows = torch.stack([by_weight[i] @ channels[i] for i in samples])
-        grad_channels = torch.stack([rows[i] @ by_weight[i] for i in samples])
-        if windows is not None and local is not None and factors is not None:
-            # Of 2 * sigmoid, f: the derivative is f * (1 - f / 2).
-            by_weight.addcmul_(by_weight, factors, value=-0.5)
-            weighed = (windows * channels.unsqueeze(-1)).transpose(1, 2)
-            by_row = [product_along_rows(by_weight[i : i + 1], weighed[i])[0] for i in samples]
-            grad_local = (torch.stack(by_row) * rows.unsqueeze(-1)).sum(0)
-            weighed = (rows.unsqueeze(-1) * local).transpose(1, 2)
-            grad_windows = torch.stack([weighed[i] @ by_weight[i] for i in samples])
-            grad_windows = (grad_windows * channels.unsqueeze(1)).transpose(1, 2)
-        del by_weight
-        grad = grad * channels.unsqueeze(1)
-        grad *= rows.unsqueeze(-1)
-        grad_spectrum, grad_groups = _grad_of_images(
-            spectrum, group_map, attentions.groups, _as_images(grad, ctx.shape)
-        )
-        grad_filters, grad_positions = grad_rows, None
-        if positions is not None:
-            grad_rows = grad_rows.unflatten(1, (-1, positions.shape[1]))
-            grad_filters = (grad_rows * positions.unsqueeze(1)).sum(2)
-            grad_positions = (grad_rows * filters.unsqueeze(2)).sum(1)
-        return (
-            *(grad_spectrum, None, None, grad_groups, grad_channels, grad_filters),
-            *(grad_positions, grad_windows, grad_local),
-        )
+        attentions = Attentions(*saved)
+        with torch.autocast(grad.device.type, enabled=False):
+            if torch.is_grad_enabled():  # the gradient is to be differentiated, too
+                kernels = _by_formula('fft', spectrum, group_map, attentions, ctx.shape)
+                grads = _gradients(kernels, (spectrum, *saved), grad)
+            else:
+                grads = _gradients_in_place(
+                    spectrum, group_map, attentions, ctx.shape, images, factors, grad
+                )
+        return grads[0], None, None, *grads[1:]
+
+
+def _gradients(
+    y: Tensor, inputs: tuple[Tensor | None, ...], grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Differentiable gradients with regard to the inputs that have one."""
+    wanted = [x for x in inputs if x is not None and x.requires_grad]
+    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
+    return tuple(next(found) if x is not None and x.requires_grad else None for x in inputs)
+
+
+def _gradients_in_place(
+    spectrum: Tensor,
+    group_map: Tensor,
+    attentions: Attentions,
+    shape: Shape,
+    images: Tensor,
+    factors: Tensor | None,
+    grad: Tensor,
+) -> tuple[Tensor | None, ...]:
+    """Gradients with regard to the spectrum and all attentions."""
+    _, channels, filters, positions, windows, local = attentions
+    rows = _row_factors(attentions)
+    grad = grad.movedim(2, -1).contiguous()  # (B, O, k, k, I)
+    by_weight = (grad * images).flatten(1, 3)  # (B, O * k * k, I), as all that follows
+    grad = grad.flatten(1, 3)
+    grad_windows = grad_local = None
+    if factors is not None:
+        by_weight *= factors
+        grad = grad * factors
+    grad_rows = _product(by_weight, channels.unsqueeze(2)).squeeze(2)
+    grad_channels = _product(rows.unsqueeze(1), by_weight).squeeze(1)
+    if windows is not None and local is not None and factors is not None:
+        # Of 2 * sigmoid, f: the derivative is f * (1 - f / 2).
+        by_weight.addcmul_(by_weight, factors, value=-0.5)
+        by_row = _product(by_weight, windows * channels.unsqueeze(2))
+        grad_local = (by_row * rows.unsqueeze(2)).sum(0)
+        by_column = _product((rows.unsqueeze(2) * local).transpose(1, 2), by_weight)
+        grad_windows = (by_column * channels.unsqueeze(1)).transpose(1, 2)
+    del by_weight
+    grad = grad * channels.unsqueeze(1)
+    grad *= rows.unsqueeze(2)
+    grad_spectrum, grad_groups = _grad_of_images(
+        spectrum, group_map, attentions.groups, _as_images(grad, shape)
+    )
+    grad_filters, grad_positions = grad_rows, None
+    if positions is not None:
+        grad_rows = grad_rows.unflatten(1, (-1, positions.shape[1]))
+        grad_filters = (grad_rows * positions.unsqueeze(1)).sum(2)
+        grad_positions = (grad_rows * filters.unsqueeze(2)).sum(1)
+    return (
+        *(grad_spectrum, grad_groups, grad_channels, grad_filters),
+        *(grad_positions, grad_windows, grad_local),
+    )
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b`` for a batch of which one side is narrow.
+
+    A CPU takes several times as long for them together as for one after the other.
+    """
+    if a.device.type != 'cpu':
+        return a @ b
+    if b.shape[2] < b.shape[1]:
+        products = [product_along_rows(x[None], y.T)[0] for x, y in zip(a, b, strict=True)]
+    else:
+        products = [x @ y for x, y in zip(a, b, strict=True)]
+    return torch.stack(products)
 
 
 def _images(spectrum: Tensor, group_map: Tensor, groups: Tensor, shape: Shape) -> Tensor:
@@ -191,6 +230,8 @@ def _gains(group_map: Tensor, groups: Tensor) -> Tensor:
     """Gain of each coefficient, both for its real and for its imaginary part."""
     pairs = torch.complex(groups, groups)
     index = group_map.flatten().int()
+    if groups.device.type != 'cpu':
+        return pairs.index_select(1, index).unflatten(1, group_map.shape)
     gains = pairs.new_empty(len(groups), *group_map.shape)
     for pair, of_sample in zip(pairs, gains, strict=True):
         torch.index_select(pair, 0, index, out=of_sample.view(-1))
@@ -205,13 +246,10 @@ def _grad_of_images(
     z = rfft2(grad, norm='forward')
     # Most columns stand for two.
     z[..., 1 : (width + 1) // 2] *= 2
-    index = group_map.long()
-    by_row = spectrum.new_zeros(len(spectrum), groups.shape[1])
-    grad_groups = torch.empty_like(groups)
     conjugate = torch.view_as_complex(spectrum.contiguous()).conj()
-    for of_sample, total in zip(z, grad_groups, strict=True):
-        by_row.zero_().scatter_add_(1, index, (of_sample * conjugate).real)
-        torch.sum(by_row, 0, out=total)
+    by_row = spectrum.new_zeros(len(z), len(spectrum), groups.shape[1])
+    by_row.scatter_add_(2, group_map.long().expand(z.shape), (z * conjugate).real)
+    grad_groups = by_row.sum(1)
     parts = torch.view_as_real(z).mul_(torch.view_as_real(_gains(group_map, groups)))
     return parts.sum(0) if len(parts) > 1 else parts[0], grad_groups
 

@@ -36,13 +36,13 @@ __all__ = [
 
 
 class LowFrequencies(NamedTuple):
-    """Low frequencies of a half spectrum by several limits, each lower than the one before.
+    """Frequencies of a half spectrum up to several limits.
 
     Attributes:
         rows (tuple[int, ...]): Rows of the spectrum that any limit leaves, those of the lowest
             limit first.
-        sizes (tuple[tuple[int, int], ...]): For each limit, how many of ``rows`` and how many
-            columns it leaves.
+        sizes (tuple[tuple[int, int], ...]): For each limit, how many of the first ``rows`` and of
+            the first columns it leaves.
     """
 
     rows: tuple[int, ...]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmfreq.ops.bands import LOW_PASS, low_frequencies, low_pass
+from mmfreq.ops.bands import LOW_PASS, _low_frequencies, low_frequencies, low_pass
 
 SIZES = [(64, 64), (40, 56), (41, 57), (100, 168), (1, 1), (3, 2), (2, 1), (1, 16)]
 FACTORS = (1, 2, 4, 8)
@@ -73,3 +73,36 @@ def test_low_precision_is_filtered_in_float32(backend):
     for low, reference in zip(found, low_pass(x.bfloat16().float(), (2, 4)), strict=True):
         assert low.dtype == torch.bfloat16
         torch.testing.assert_close(low.float(), reference, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize('backend', LOW_PASS)
+def test_factors_in_any_order_and_maps_without_channels(backend):
+    x = torch.randn(12, 20)
+    falling, rising = (low_pass(x, f, backend=backend) for f in ((8, 2, 4), (2, 4, 8)))
+    for low, same in zip(falling, (rising[2], rising[0], rising[1]), strict=True):
+        assert low.shape == x.shape
+        torch.testing.assert_close(low, same)
+
+
+@pytest.mark.parametrize('backend', LOW_PASS)
+@pytest.mark.parametrize('masks', ['exact', 'nearest'])
+def test_sizes_that_were_never_seen_are_exported(backend, masks):
+    class Filter(torch.nn.Module):
+        def forward(self, x):
+            return low_pass(x, (2, 4), masks, backend)
+
+    _low_frequencies.cache_clear()
+    x = torch.randn(1, 2, 18, 22)
+    graph = torch.export.export(Filter(), (x,), strict=False).module()
+    torch.testing.assert_close(graph(x), low_pass(x, (2, 4), masks))
+
+
+def test_the_default_dtype_does_not_matter():
+    _low_frequencies.cache_clear()
+    expected = low_frequencies((64, 64), (2,), 'nearest')
+    _low_frequencies.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert low_frequencies((64, 64), (2,), 'nearest') == expected
+    finally:
+        torch.set_default_dtype(torch.float32)

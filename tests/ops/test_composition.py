@@ -101,3 +101,33 @@ def test_what_is_given_is_not_written_to():
     with torch.no_grad():
         compose_kernels(spectrum, group_map, attentions, SHAPES[0])
     assert all(a.equal(b) for a, b in zip(before, (spectrum, *attentions), strict=True))
+
+
+@pytest.mark.parametrize('shape', [SHAPES[1], SHAPES[2]])
+def test_second_derivatives_are_those_of_the_formula(shape):
+    spectrum, group_map, attentions = operands(shape, 2)
+    norms = []
+    for backend in COMPOSE:
+        leaves = [a for a in (spectrum, *attentions) if a is not None]
+        leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+        given = iter(leaves[1:])
+        weighed = Attentions(*(a if a is None else next(given) for a in attentions))
+        kernels = compose_kernels(leaves[0], group_map, weighed, shape, backend)
+        first = torch.autograd.grad(kernels.square().sum(), leaves, create_graph=True)
+        second = torch.autograd.grad(sum(grad.square().sum() for grad in first), leaves)
+        norms.append([grad.norm() for grad in second])
+    torch.testing.assert_close(*norms)
+
+
+def test_gradients_are_exact_where_autocast_is_on():
+    spectrum, group_map, attentions = operands(LARGE, 2)
+    parts, weighed = in_dtype(torch.float32, spectrum, attentions)
+    grads = []
+    for enabled in (False, True):
+        leaves = [a.detach().requires_grad_() for a in (parts, *weighed)]
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            kernels = compose_kernels(leaves[0], group_map, Attentions(*leaves[1:]), LARGE)
+            kernels.backward(torch.ones_like(kernels))
+        grads.append([leaf.grad for leaf in leaves])
+    for exact, found in zip(*grads, strict=True):
+        torch.testing.assert_close(found, exact)

@@ -226,20 +226,20 @@ _TRANSFORMS: dict[str, Handle] = {
 
 # Beyond those that fvcore leaves out: moving and comparing values, and what no convention counts.
 _FREE_NAMES = """
-    _conj _shape_as_tensor abs adaptive_avg_pool2d add add_ addcdiv amax amin argmax argsort batch_norm celu
-    clamp_max clamp_max_ clamp_min clamp_min_ clone complex concat concatenate conj cos cumsum diff div
-    div_ elu embedding erf exp expand_as feature_dropout fft_fftshift fft_ifftshift fill_ flip
-    floor_ ge_ gelu group_norm hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_
-    im2col imag index_select instance_norm is_complex is_floating_point isfinite layer_norm le
-    leaky_relu leaky_relu_ lift_fresh linspace log log1p log2 log_softmax logical_and
-    logical_not logical_or lt masked_fill_ masked_select max_pool2d maximum mean meshgrid min
-    minimum mish movedim ne neg new_ones norm numpy_T ones_like pad pixel_shuffle
-    pixel_unshuffle pow prelu real reciprocal reflection_pad2d relu6 relu6_ repeat
-    repeat_interleave replication_pad2d resolve_conj round rsqrt rsub scalar_tensor scatter
-    scatter_ selu sigmoid sigmoid_ sign silu silu_ sin slice_scatter softmax softplus softshrink
-    sort sqrt square squeeze_ std std_mean sub sub_ sum swapaxes tanh tanh_ tensor_split
-    threshold topk tril triu unflatten unfold unsqueeze_ upsample_nearest2d var var_mean view_as
-    view_as_complex view_as_real where zero_
+    _conj _shape_as_tensor abs adaptive_avg_pool2d add add_ addcdiv amax amin argmax argsort
+    batch_norm celu clamp_max clamp_max_ clamp_min clamp_min_ clone complex concat concatenate
+    conj cos cumsum diff div div_ elu embedding erf exp expand_as feature_dropout fft_fftshift
+    fft_ifftshift fill_ flip floor_ ge_ gelu group_norm hardsigmoid hardsigmoid_ hardswish
+    hardswish_ hardtanh hardtanh_ im2col imag index_select instance_norm is_complex
+    is_floating_point isfinite layer_norm le leaky_relu leaky_relu_ lift_fresh linspace log
+    log1p log2 log_softmax logical_and logical_not logical_or lt masked_fill_ masked_select
+    max_pool2d maximum mean meshgrid min minimum mish movedim ne neg new_ones norm numpy_T
+    ones_like pad pixel_shuffle pixel_unshuffle pow prelu real reciprocal reflection_pad2d relu6
+    relu6_ repeat repeat_interleave replication_pad2d resolve_conj round rsqrt rsub
+    scalar_tensor scatter scatter_ selu sigmoid sigmoid_ sign silu silu_ sin slice_scatter
+    softmax softplus softshrink sort sqrt square squeeze_ std std_mean sub sub_ sum swapaxes
+    tanh tanh_ tensor_split threshold topk tril triu unflatten unfold unsqueeze_
+    upsample_nearest2d var var_mean view_as view_as_complex view_as_real where zero_
 """
 FREE_OPERATORS = frozenset(
     # The second one keeps inputs for recomputing a block.

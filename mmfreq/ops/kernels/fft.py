@@ -256,10 +256,18 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
 def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     """See :data:`mmfreq.ops.bands.LOW_PASS`."""
     z = rfft2(x)
+    height, width = int(x.shape[-2]), int(x.shape[-1])
     lows = []
     for num_rows, columns in kept.sizes:
-        is_low = torch.zeros(z.shape[-2:], dtype=torch.bool)
-        is_low[list(kept.rows[:num_rows]), :columns] = True
-        low = z.masked_fill(~is_low.to(x.device), 0)
-        lows.append(irfft2(low, (x.shape[-2], x.shape[-1])))
+        key = ((height, width // 2 + 1), kept.rows[:num_rows], columns)
+        lows.append(irfft2(z * _low_mask(x.dtype, x.device, key), (height, width)))
     return lows
+
+
+@constant
+def _low_mask(key: tuple[tuple[int, int], tuple[int, ...], int]) -> np.ndarray:
+    """1 where a coefficient is kept, else 0: by the size of the spectrum, rows and columns."""
+    size, rows, columns = key
+    mask = np.zeros(size)
+    mask[list(rows), :columns] = 1
+    return mask

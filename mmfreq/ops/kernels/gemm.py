@@ -104,7 +104,9 @@ def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     height, width = int(x.shape[-2]), int(x.shape[-1])
     rows = _low_rows(dtype, device, (height, kept.rows))
     columns = max(columns for _, columns in kept.sizes)
-    half = product_along_rows(x.flatten(0, -3), _low_columns(dtype, device, (width, columns)))
+    half = product_along_rows(
+        x.reshape(-1, height, width), _low_columns(dtype, device, (width, columns))
+    )
     spectrum = product_along_columns(half.reshape(-1, 2 * height, columns), rows)
     lows = []
     for num_rows, columns in kept.sizes:

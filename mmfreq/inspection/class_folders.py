@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from mmfreq.inspection.images import images_in, look_at
+from mmfreq.inspection.images import images_in, is_listable, look_at
+from mmfreq.inspection.masks import read_mask
 from mmfreq.inspection.pairs import EVERYTHING, IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, child
 from mmfreq.inspection.plan import held_out
 from mmfreq.inspection.report import Report, describe_sizes, percent, several
@@ -17,6 +19,9 @@ __all__ = ['ClassFolders', 'find_class_folders', 'inspect_class_folders', 'sampl
 
 # Endings that mmpretrain finds in folders; others are read if a list names them.
 FOUND_BY_MMPRETRAIN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
+WITHOUT_LOSS = ('.png', '.bmp', '.tif', '.tiff', '.gif')
+MASK_VALUES = 64  # a photograph has more, even a grey one
+SAMPLES = 10  # images that tell whether a folder holds masks
 FEW = 10  # images of a class
 
 
@@ -55,7 +60,7 @@ def find_class_folders(folder: Path) -> dict[str, Path] | None:
         dict[str, Path] | None: By ``'train'``, ``'val'`` and ``'test'``, or the folder itself by
         ``'all'`` if there is no split. None if it is something else, images and masks for example.
     """
-    if not folder.is_dir() or _has_images_or_masks(folder):
+    if not folder.is_dir() or _has_images_or_masks(folder) or _has_json(folder):
         return None
     splits = {name: child(folder, names) for name, names in SPLITS.items()}
     found = {name: part for name, part in splits.items() if part and _class_names(part)}
@@ -102,16 +107,37 @@ def _has_images_or_masks(folder: Path) -> bool:
     return child(folder, MASK_FOLDERS) is not None and child(folder, IMAGE_FOLDERS) is not None
 
 
+def _has_json(folder: Path) -> bool:
+    """Whether there is a file that may be COCO's."""
+    return any(True for pattern in ('*.json', 'annotations/*.json') for _ in folder.glob(pattern))
+
+
 def _are_pairs(folder: Path) -> bool:
-    """Whether two folders hold files of the same names, as images and masks do."""
-    stems = [{Path(i).stem for i in images_in(folder / name)} for name in _class_names(folder)]
-    return len(stems) == 2 and stems[0] == stems[1]
+    """Whether one of two folders holds masks: images of a few values."""
+    names = _class_names(folder)
+    return len(names) == 2 and sum(_are_masks(folder / name) for name in names) == 1
+
+
+def _are_masks(folder: Path) -> bool:
+    files = [folder / name for name in images_in(folder)[:SAMPLES]]
+    return all(_is_mask(file) for file in files)
+
+
+def _is_mask(file: Path) -> bool:
+    if file.suffix.lower() not in WITHOUT_LOSS:
+        return False
+    try:
+        look_at(file)
+        values, _, _ = read_mask(file)
+    except (ValueError, OSError):
+        return False
+    return len(np.unique(values)) <= MASK_VALUES
 
 
 def _class_names(folder: Path) -> list[str]:
     """Folders with images."""
-    parts = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [part.name for part in parts if part.name[0] != '.' and images_in(part)]
+    parts = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    return [name for name in parts if name[0] != '.' and images_in(folder / name)]
 
 
 def _class_of(image: str) -> str:
@@ -123,25 +149,33 @@ def _look_at_images(
 ) -> dict[str, tuple[int, int]]:
     """Sizes of the images of a split that can be read."""
     where = '' if split == EVERYTHING else f' of {split}'
-    names = [name for name in images_in(folder) if '/' in name]
+    classes = _class_names(folder)
+    names = [f'{name}/{image}' for name in classes for image in images_in(folder / name)]
     sizes: dict[str, tuple[int, int]] = {}
     broken: list[str] = []
+    strange = [repr(name) for name in names if not is_listable(name)]
     for name in tqdm(names, unit='image', disable=len(names) < 2):
+        if not is_listable(name):
+            continue
         try:
             sizes[name] = look_at(folder / name).shown
         except (ValueError, OSError) as error:
             broken.append(str(error))
     beside = [name for name in images_in(folder) if '/' not in name]
-    empty = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and not images_in(p)]
+    others = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(classes))
+    empty = [repr(name) for name in others if name[0] != '.']
     for found, what in (
         (broken, f'images{where} cannot be read'),
+        (strange, f'images{where} have names that a list cannot hold'),
         (beside, f'images{where} are in the folder of no class'),
         (empty, f'folders{where} have no image'),
     ):
         if found:
             report.problems.append(several(len(found), what, found))
+    # mmpretrain takes every folder for a class, a hidden one, too, and goes round in circles.
+    odd = any(path.is_symlink() or path.name[0] == '.' for path in folder.rglob('*'))
     unusual = [name for name in sizes if Path(name).suffix.lower() not in FOUND_BY_MMPRETRAIN]
-    if broken or empty or unusual:
+    if broken or strange or empty or odd or unusual:
         data.listed.add(split)
     data.splits[split] = list(sizes)
     report.facts.append((f'images{where}', f'{len(sizes)} in {folder}'))
@@ -195,16 +229,16 @@ def _propose_split(data: ClassFolders, first: str, report: Report) -> None:
 
 def _report_copies(data: ClassFolders, report: Report) -> None:
     """Say which validation images a training has seen; files of other lengths are not read."""
-    by_length: dict[int, list[Path]] = {}
-    for image in data.splits['train']:
-        path = data.folders['train'] / image
-        by_length.setdefault(path.stat().st_size, []).append(path)
-    copies = []
-    for image in data.splits['val']:
-        path = data.folders['val'] / image
-        candidates = by_length.get(path.stat().st_size, [])
-        if candidates and _digest(path) in map(_digest, candidates):
-            copies.append(image)
+    paths = [data.folders['train'] / image for image in data.splits['train']]
+    digests: dict[int, set[bytes]] = {}  # by length of the file
+
+    def is_copy(path: Path) -> bool:
+        length = path.stat().st_size
+        if length not in digests:
+            digests[length] = {_digest(p) for p in paths if p.stat().st_size == length}
+        return bool(digests[length]) and _digest(path) in digests[length]
+
+    copies = [image for image in data.splits['val'] if is_copy(data.folders['val'] / image)]
     if copies:
         report.problems.append(
             several(len(copies), 'images of val are among those of train, too', copies)

@@ -222,5 +222,11 @@ def _call(values: dict[str, Any]) -> str:
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
+    for line in lines:
+        if '{{' in line.replace(BESIDE, ''):
+            raise ValueError(
+                'the name of a class, a folder or a file has two braces, {{, which MMEngine takes '
+                f'for a variable; rename it: {line}'
+            )
     with atomic_write(path) as file:
         file.write('\n'.join([*lines, '']).encode())

@@ -1,5 +1,6 @@
 """Images of a data set: which files there are, and what each of them is like."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,14 @@ from PIL import Image
 from mmfreq.inference.sources import IMAGES, VIDEOS
 from mmfreq.utils.images import check_image_size, check_whole
 
-__all__ = ['Facts', 'images_in', 'look_at', 'most_frequent_ending', 'videos_in']
+__all__ = [
+    'Facts',
+    'images_in',
+    'is_listable',
+    'look_at',
+    'most_frequent_ending',
+    'videos_in',
+]
 
 ORIENTATION = 274  # tag of EXIF
 QUARTER_TURNS = (5, 6, 7, 8)
@@ -32,7 +40,7 @@ class Facts(NamedTuple):
 
 
 def images_in(folder: Path) -> list[str]:
-    """Images of a folder and the folders in it.
+    """Images of a folder and the folders in it, but for hidden ones.
 
     Args:
         folder (Path): A folder.
@@ -49,11 +57,24 @@ def videos_in(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[str]:
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in endings and not path.name.startswith('.') and path.is_file()
-    ]
+    found: list[str] = []
+    entered: set[str] = set()
+    # Links are followed, as the libraries do, but not in circles.
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [] if real in entered else [n for n in folders if not n.startswith('.')]
+        names = [] if real in entered else names
+        entered.add(real)
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in endings and not name.startswith('.') and path.is_file():
+                found.append(path.relative_to(folder).as_posix())
+    return sorted(found)
+
+
+def is_listable(name: str) -> bool:
+    """Whether a name is the same when it is read from a line of a list."""
+    return name == name.strip() and name.isprintable()
 
 
 def most_frequent_ending(names: Sequence[str]) -> str:

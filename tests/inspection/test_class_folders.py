@@ -108,7 +108,7 @@ def test_a_class_without_validation_images_keeps_the_numbers_of_the_others(split
 def test_folders_without_images_are_no_classes(split, tmp_path):
     (split / 'Training/ant').mkdir()
     said, cfg, train, _ = written(split, tmp_path)
-    assert '1 folders of train have no image: ant' in said
+    assert "1 folders of train have no image: 'ant'" in said
     assert cfg.classes == CLASSES and pairs_of(train) == SAME
 
 
@@ -153,7 +153,7 @@ def test_few_images_and_one_class(unsplit):
     [
         ['images/1.jpg', 'masks/1.png'],
         ['train/images/1.jpg', 'train/masks/1.png'],
-        ['photos/1.jpg', 'drawn/1.png'],
+        ['train2017/1.jpg', 'val2017/2.jpg', 'annotations/instances_train2017.json'],
         ['1.jpg'],
         ['ape/1.jpg'],
         [],
@@ -161,7 +161,11 @@ def test_few_images_and_one_class(unsplit):
 )
 def test_other_folders_are_no_classes(tmp_path, files):
     for name in files:
-        save(tmp_path / name)
+        if name.endswith('json'):
+            (tmp_path / name).parent.mkdir()
+            (tmp_path / name).write_text('{}')
+        else:
+            save(tmp_path / name)
     assert find_class_folders(tmp_path) is None
 
 
@@ -169,3 +173,63 @@ def test_options(split):
     said = refusal(TOOL, split, '--decoder', 'fpn')
     assert 'a folder for each class' in said
     assert 'there is no config gfnet_xl_in1k' in refusal(TOOL, split, '--backbone', 'gfnet-xl')
+
+
+def test_two_classes_whose_images_have_the_same_names(tmp_path):
+    for name in ('cat', 'dog'):
+        for i in range(3):
+            save(tmp_path / f'{name}/{i}.png')
+    assert find_class_folders(tmp_path) == {'all': tmp_path}
+
+
+@pytest.mark.parametrize('mask', ['0.png', '0_mask.png', 'other.png'])
+def test_images_and_masks_are_not_two_classes(tmp_path, mask):
+    for i in range(3):
+        save(tmp_path / f'photos/{i}.jpg')
+    (tmp_path / 'drawn').mkdir()
+    labels = np.arange(60 * 72).reshape(60, 72) // 1000
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / 'drawn' / mask)
+    assert find_class_folders(tmp_path) is None
+
+
+def test_links_are_followed_and_circles_are_not(split, tmp_path):
+    (split / 'Training/cow').rename(tmp_path / 'elsewhere')
+    (split / 'Training/cow').symlink_to(tmp_path / 'elsewhere')
+    (split / 'Training/bee/again').symlink_to(split / 'Training/bee')
+    said, _, train, _ = written(split, tmp_path)
+    assert 'problems' not in said and len(train) >= 30 and pairs_of(train) >= SAME
+
+
+def test_hidden_folders_are_no_classes(split, tmp_path):
+    save(split / 'Training/.ipynb_checkpoints/1.jpg')
+    save(split / 'Training/cow/.ipynb_checkpoints/1.jpg')
+    said, cfg, train, _ = written(split, tmp_path)
+    assert cfg.classes == CLASSES and len(train) == 30 and 'problems' not in said
+
+
+@pytest.mark.parametrize('name', [' lead', 'two\nlines', 'bell\a'])
+def test_names_that_a_list_cannot_hold_are_left_out(split, tmp_path, name):
+    save(split / 'Training' / name / '1.jpg')
+    said, cfg, train, _ = written(split, tmp_path)
+    assert '1 images of train have names that a list cannot hold' in said and name not in said
+    assert cfg.classes == CLASSES and pairs_of(train) == SAME
+
+
+@pytest.mark.parametrize('name', ["it's", 'a "b"', '{[(', '{ {'])
+def test_names_are_data_for_mmengine(split, tmp_path, name):
+    for part in ('Training', 'valid'):
+        for i in range(3):
+            save(split / part / name / f'{i}.jpg')
+    _, cfg, train, val = written(split, tmp_path)
+    assert cfg.classes == tuple(sorted([*CLASSES, name]))
+    assert pairs_of(train) == pairs_of(val) == {*SAME, (name, name)}
+
+
+@pytest.mark.parametrize('name', ['{{$HOME:x}}', '{{ fileBasename }}'])
+def test_names_that_mmengine_would_replace_are_refused(split, tmp_path, name):
+    for part in ('Training', 'valid'):
+        save(split / part / name / '1.jpg')
+    assert 'two braces, {{, which MMEngine takes' in refusal(
+        TOOL, split, '--out', tmp_path / 'a.py'
+    )
+    assert not (tmp_path / 'a.py').exists()

@@ -58,8 +58,8 @@ def reading_with(variables: Mapping[str, Any]) -> Iterator[set[str]]:
 def reading_file(path: str) -> Iterator[None]:
     """Say which file is read; those that it inherits from are read meanwhile.
 
-    A file that inherits from a config of this package hands its own variables on to it: plain
-    values, and ``len`` of one of them, as in ``num_classes = len(classes)``.
+    A file that inherits from a config of this package, directly or through others, hands its own
+    variables on: plain values, and ``len`` of one of them, as in ``num_classes = len(classes)``.
 
     Args:
         path (str): The file.
@@ -121,7 +121,7 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 
 def _variables_to_hand_on(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     tree = _parse(path)
-    if tree is None or OWN_PREFIX not in ''.join(_bases(tree)):
+    if tree is None or not _inherits_from_ours(path, tree, set()):
         return {}
     found: dict[str, Any] = {}
     for name, statement in _assignments(tree):
@@ -131,6 +131,20 @@ def _variables_to_hand_on(path: str, given: Mapping[str, Any]) -> dict[str, Any]
         except (ValueError, KeyError):  # made from something else: not ours to compute
             continue
     return found
+
+
+def _inherits_from_ours(path: str, tree: ast.Module, seen: set[Path]) -> bool:
+    for base in _bases(tree):
+        if base.startswith(OWN_PREFIX):
+            return True
+        file = Path(path).parent / base
+        if '::' in base or file in seen:
+            continue
+        seen.add(file)
+        inherited = _parse(str(file))
+        if inherited is not None and _inherits_from_ours(str(file), inherited, seen):
+            return True
+    return False
 
 
 def _bases(tree: ast.Module) -> Iterator[str]:

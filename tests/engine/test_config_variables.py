@@ -10,7 +10,11 @@ from mmfreq.engine.config_options import read_with_options
 from mmfreq.utils.config_tree import dicts_in
 
 UPERNET = 'upernet_gfnet_h_s_ade20k'
-SEGMENTORS = sorted(path.stem for path in Path('configs').glob('*_ade20k.py'))
+SEGMENTORS = sorted(
+    path.stem
+    for path in Path('configs').glob('*_ade20k.py')
+    if '::' not in path.read_text()  # the recipe, and the variables, of another library
+)
 DETECTORS = sorted(path.stem for path in Path('configs').glob('*_coco.py'))
 PARTS = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -104,3 +108,22 @@ def test_own_configs_with_a_path_as_base_are_read_as_mmengine_reads_them(tmp_pat
     assert read_with_options(path, {}).model.data_preprocessor['size'] == (512, 512)
     given = read_with_options(path, {'crop_size': (96, 96)})
     assert given.model.data_preprocessor['size'] == given.crop_size == (96, 96)
+
+
+def test_variables_of_a_file_that_inherits_through_another(tmp_path):
+    (tmp_path / 'own.py').write_text(
+        "_base_ = 'mmfreq::upernet_gfnet_h_s_ade20k.py'\n"
+        'crop_size = (256, 256)\n'
+        'own_pipeline = [dict(crop_size=crop_size)]\n'
+    )
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'folder/smaller.py').write_text("_base_ = '../own.py'\ncrop_size = (64, 64)\n")
+    (tmp_path / 'smallest.py').write_text(
+        "_base_ = ['folder/smaller.py']\nclasses = ('a', 'b', 'c')\nnum_classes = len(classes)\n"
+    )
+    for name in ('folder/smaller.py', 'smallest.py'):
+        cfg = Config.fromfile(tmp_path / name)
+        assert cfg.model.backbone.img_size == cfg.own_pipeline[0].crop_size == (64, 64)
+        assert cfg.model.test_cfg.crop_size == (64, 64)
+    assert cfg.model.decode_head.num_classes == 3
+    assert Config.fromfile(tmp_path / 'own.py').model.backbone.img_size == (256, 256)

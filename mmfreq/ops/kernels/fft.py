@@ -260,7 +260,8 @@ def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     lows = []
     for num_rows, columns in kept.sizes:
         key = ((height, width // 2 + 1), kept.rows[:num_rows], columns)
-        lows.append(irfft2(z * _low_mask(x.dtype, x.device, key), (height, width)))
+        is_high = _low_mask(x.dtype, x.device, key) < 0.5
+        lows.append(irfft2(z.masked_fill(is_high, 0), (height, width)))
     return lows
 
 

@@ -85,7 +85,12 @@ def test_training_needs_more_memory_than_inference():
 
 @pytest.mark.parametrize('mode', ['inference', 'training'])
 @pytest.mark.parametrize(
-    'config', ['fpn_affnet_et_ade20k', 'mask_rcnn_affnet_et_coco', 'ssdlite_affnet_et_coco']
+    'config',
+    [
+        'fpn_affnet_et_ade20k',
+        'ssdlite_affnet_et_coco',
+        pytest.param('mask_rcnn_affnet_et_coco', marks=pytest.mark.thorough),
+    ],
 )
 def test_whole_models(config, mode):
     path = f'configs/{config}.py'

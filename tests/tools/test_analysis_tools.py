@@ -108,6 +108,7 @@ def test_networks_that_are_only_counted_in_part_are_refused():
         assert message in refusal(FLOPS, f'mmdet::{config}', '--shape', 64)
 
 
+@pytest.mark.thorough
 def test_an_uncounted_operator_is_an_error(tmp_path):
     (tmp_path / 'odd_network.py').write_text(
         'import torch\n'

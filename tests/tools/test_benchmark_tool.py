@@ -19,6 +19,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.thorough
 def test_report(tmp_path):
     command = (BENCHMARK, 'affnet-et', 'resnet-50', *QUICK, '--sizes', '64x96', 128)
     done = python(*command, '--report', tmp_path)

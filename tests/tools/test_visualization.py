@@ -86,7 +86,9 @@ def test_print_config():
     assert '_base_' not in text
 
 
-@pytest.mark.parametrize('task', ['segmentor', 'detector'])
+@pytest.mark.parametrize(
+    'task', ['segmentor', pytest.param('detector', marks=pytest.mark.thorough)]
+)
 def test_confusion(task, request, tmp_path):
     work_dir, options, _ = request.getfixturevalue(task)
     config, checkpoint = (ADE, 'iter_2.pth') if task == 'segmentor' else (COCO, 'epoch_1.pth')

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from process import here, python, refusal
 
 from mmfreq.zoo import backbone_names

@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmfreq.analysis.speed.plain import global_filter
+from mmfreq.analysis.speed.plain import low_pass as plain_low_pass
 from mmfreq.analysis.speed.results import describe_machine, write_rows
 from mmfreq.facts import read_rows
 from mmfreq.ops import dct2, idct2, spectral_filter2d
@@ -215,11 +216,7 @@ def _bands_calls(x: Tensor, mode: str) -> Calls:
     """The sum of FDConv's low-pass filters: with masks, by backend, in float64."""
 
     def plain(x: Tensor) -> Tensor:
-        rows = torch.fft.fftfreq(x.shape[-2], device=x.device).abs()
-        columns = torch.fft.rfftfreq(x.shape[-1], device=x.device)
-        radius = torch.maximum(rows[:, None], columns)
-        z = torch.fft.rfft2(x)
-        lows = [torch.fft.irfft2(z * (radius <= 0.5 / f), s=x.shape[-2:]) for f in BAND_FACTORS]
+        lows = plain_low_pass(x, BAND_FACTORS)
         return lows[0] + lows[1] + lows[2]
 
     def ours(x: Tensor, backend: str) -> Tensor:

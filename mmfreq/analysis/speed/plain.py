@@ -7,7 +7,7 @@ term, layer norms and StarReLU by hand. Weights stay, and so do results up to ro
 Their name in a benchmark is that of the backbone behind ``plain:``, as in ``plain:dfformer-s18``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -26,7 +26,7 @@ from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
 from mmfreq.ops import resize_filter
 from mmfreq.zoo import backbone_config, build_backbone, set_image_size
 
-__all__ = ['build', 'global_filter', 'make_plain']
+__all__ = ['build', 'global_filter', 'low_pass', 'make_plain']
 
 
 def build(name: str, shape: tuple[int, int]) -> nn.Module:
@@ -67,6 +67,23 @@ def global_filter(x: Tensor, weight: Tensor) -> Tensor:
     z = torch.fft.rfft2(x, dim=(1, 2), norm='ortho')
     z = z * torch.view_as_complex(weight)
     return torch.fft.irfft2(z, s=x.shape[1:3], dim=(1, 2), norm='ortho').contiguous()
+
+
+def low_pass(x: Tensor, factors: Sequence[int]) -> list[Tensor]:
+    """FDConv's low-pass filters, arXiv 2503.18783: one transform, then a mask for each.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)``.
+        factors (Sequence[int]): Limits are 1 / (2 * factor) cycles per pixel.
+
+    Returns:
+        list[Tensor]: Filtered features for each factor.
+    """
+    height, width = x.shape[2:]
+    rows = torch.fft.fftfreq(height, device=x.device).abs()
+    radius = torch.maximum(rows[:, None], torch.fft.rfftfreq(width, device=x.device))
+    z = torch.fft.rfft2(x, norm='ortho')
+    return [torch.fft.irfft2(z * (radius <= 0.5 / f), s=x.shape[2:], norm='ortho') for f in factors]
 
 
 def make_plain(network: nn.Module) -> nn.Module:
@@ -229,21 +246,18 @@ class PlainFDConv(nn.Module):
 
 
 class PlainBands(nn.Module):
-    """Every band with a transform, a mask and a convolution of its own."""
+    """Every band with a mask, an inverse transform and a convolution of its own."""
 
     def __init__(self, bands: BandModulation) -> None:
         super().__init__()
         self.weight, self.bias, self.factors = bands.weight, bands.bias, bands.factors
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        rows = torch.fft.fftfreq(height, device=x.device).abs()
-        radius = torch.maximum(rows[:, None], torch.fft.rfftfreq(width, device=x.device))
         rest, bands = x, x.new_zeros(())
-        for factor, weight, bias in zip(self.factors, self.weight, self.bias, strict=True):
+        for low, weight, bias in zip(
+            low_pass(x, self.factors), self.weight, self.bias, strict=True
+        ):
             gain = 2 * F.conv2d(x, weight[None], bias[None], padding=1).sigmoid()
-            z = torch.fft.rfft2(x, norm='ortho') * (radius <= 0.5 / factor)
-            low = torch.fft.irfft2(z, s=(height, width), norm='ortho')
             bands, rest = bands + gain * (rest - low), low
         return bands + rest
 

@@ -170,8 +170,7 @@ def _look_at_images(
         (beside, f'images{where} are in the folder of no class'),
         (empty, f'folders{where} have no image'),
     ):
-        if found:
-            report.problems.append(several(len(found), what, found))
+        report.add_problem(found, what)
     # mmpretrain takes every folder for a class, a hidden one, too, and goes round in circles.
     odd = any(path.is_symlink() or path.name[0] == '.' for path in folder.rglob('*'))
     unusual = [name for name in sizes if Path(name).suffix.lower() not in FOUND_BY_MMPRETRAIN]
@@ -194,8 +193,8 @@ def _report_classes(data: ClassFolders, first: str, report: Report) -> None:
     for split, images in data.splits.items():
         others = {_class_of(image) for image in images}
         unknown = sorted(others - set(data.classes))
+        report.add_problem(unknown, f'classes of {split} only')
         if unknown:
-            report.problems.append(several(len(unknown), f'classes of {split} only', unknown))
             data.splits[split] = [i for i in images if _class_of(i) not in unknown]
         lacking = [name for name in data.classes if name not in others]
         if lacking:
@@ -240,9 +239,7 @@ def _report_copies(data: ClassFolders, report: Report) -> None:
 
     copies = [image for image in data.splits['val'] if is_copy(data.folders['val'] / image)]
     if copies:
-        report.problems.append(
-            several(len(copies), 'images of val are among those of train, too', copies)
-        )
+        report.add_problem(copies, 'images of val are among those of train, too')
         data.splits['val'] = [image for image in data.splits['val'] if image not in set(copies)]
         data.listed.add('val')
 

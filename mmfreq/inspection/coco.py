@@ -174,8 +174,7 @@ def _look_at_split(path: Path, split: str, data: CocoData, report: Report) -> Co
         (broken, f'images{where} cannot be read'),
         (unequal, f'images{where} have another size than {path.name} says'),
     ):
-        if names:
-            report.problems.append(several(len(names), what, names))
+        report.add_problem(names, what)
     if turned:
         report.problems.append(
             several(len(turned), f'images{where} that EXIF data turn away from their boxes', turned)

@@ -1,7 +1,7 @@
 """Configs of at most fifteen lines that train on data that were inspected."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +77,15 @@ def write_segmentation_config(data: SegmentationData, base: str, path: Path) -> 
     iterations = iterations_for(
         len(train.names), recipe.train_dataloader.batch_size, recipe.max_iters
     )
-    written = [path]
-    loaders = {}
+    lists, loaders = {}, {}
     for split, pairs in data.splits.items():
         folders = dict(
             img_path=_below(data.root, pairs.images), seg_map_path=_below(data.root, pairs.masks)
         )
         listed = ''
         if split in data.listed:
-            written.append(path.with_name(f'{path.stem}_{split}.txt'))
-            with atomic_write(written[-1]) as file:
-                file.write('\n'.join([*pairs.names, '']).encode())
-            listed = f'ann_file={f"{BESIDE}/{written[-1].name}"!r}, '
+            lists[f'{path.stem}_{split}.txt'] = pairs.names
+            listed = f'ann_file={f"{BESIDE}/{path.stem}_{split}.txt"!r}, '
         loaders[split] = f'dict(dataset=dict({listed}data_prefix={_call(folders)}, **data))'
     lines = [
         _comment(len(train.names), len(val.names), data.sizes),
@@ -107,8 +104,7 @@ def write_segmentation_config(data: SegmentationData, base: str, path: Path) -> 
         f'val_dataloader = {loaders["val"]}',
         f'test_dataloader = {loaders.get("test", "val_dataloader")}',
     ]
-    _write(path, lines)
-    return written
+    return _write(path, lines, lists)
 
 
 def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
@@ -128,13 +124,11 @@ def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
     batch_size = recipe.train_dataloader.batch_size
     epochs = epochs_for(len(train.kept), batch_size, recipe.max_epochs)
     steps = max(epochs * len(train.kept) // batch_size // 10, 1)
-    written, files, loaders = [path], {}, {}
+    files, loaders = {}, {}
     for name, split in data.splits.items():
         files[name] = _below(root, split.path)
         if not split.whole:
-            written.append(path.with_name(f'{path.stem}_{name}.json'))
-            write_annotations(split, written[-1])
-            files[name] = f'{BESIDE}/{written[-1].name}'
+            files[name] = f'{BESIDE}/{path.stem}_{name}.json'
         prefix = _call(dict(img=_below(root, split.images)))
         loaders[name] = (
             f'dict(dataset=dict(ann_file={files[name]!r}, data_prefix={prefix}, **data))'
@@ -157,7 +151,11 @@ def write_detection_config(data: CocoData, base: str, path: Path) -> list[Path]:
         f'val_evaluator = dict(ann_file={evaluated!r})',
         'test_evaluator = val_evaluator',
     ]
-    _write(path, lines)
+    written = _write(path, lines)
+    for name, split in data.splits.items():
+        if not split.whole:
+            written.append(path.with_name(f'{path.stem}_{name}.json'))
+            write_annotations(split, written[-1])
     return written
 
 
@@ -178,15 +176,15 @@ def write_classification_config(data: ClassFolders, base: str, path: Path) -> li
     scale = recipe.scale if side == recipe.crop_size[0] else round(side * SCALE_OF_CROP)
     batch_size = min(max(images // STEPS_OF_EPOCH, SMALLEST_BATCH), recipe.batch_size)
     root = Path(os.path.commonpath(list(data.folders.values()))).absolute()
-    written, loaders = [path], {}
+    lists, loaders = {}, {}
     for split, names in data.splits.items():
         settings = dict(data_prefix=_below(root, data.folders[split].absolute()))
         if split in data.listed:
-            written.append(path.with_name(f'{path.stem}_{split}.txt'))
-            lines = [f'{n} {label}' for n, label in zip(names, data.labels(split), strict=True)]
-            with atomic_write(written[-1]) as file:
-                file.write('\n'.join([*lines, '']).encode())
-            settings['ann_file'] = f'{BESIDE}/{written[-1].name}'
+            labels = data.labels(split)
+            lists[f'{path.stem}_{split}.txt'] = [
+                f'{name} {label}' for name, label in zip(names, labels, strict=True)
+            ]
+            settings['ann_file'] = f'{BESIDE}/{path.stem}_{split}.txt'
         loaders[split] = f'dict(dataset={_call(settings)})'
     lines = [
         _comment(images, len(data.splits['val']), data.sizes),
@@ -201,8 +199,7 @@ def write_classification_config(data: ClassFolders, base: str, path: Path) -> li
         f'val_dataloader = {loaders["val"]}',
         f'test_dataloader = {loaders.get("test", "val_dataloader")}',
     ]
-    _write(path, lines)
-    return written
+    return _write(path, lines, lists)
 
 
 def _comment(train: int, val: int, sizes: Sequence[tuple[int, int]]) -> str:
@@ -221,12 +218,19 @@ def _call(values: dict[str, Any]) -> str:
     return f'dict({", ".join(f"{key}={value!r}" for key, value in values.items())})'
 
 
-def _write(path: Path, lines: Sequence[str]) -> None:
+def _write(
+    path: Path, lines: Sequence[str], lists: Mapping[str, Sequence[str]] | None = None
+) -> list[Path]:
+    """Write a config and, beside it, lists by name of the file; what was written."""
     for line in lines:
         if '{{' in line.replace(BESIDE, ''):
             raise ValueError(
                 'the name of a class, a folder or a file has two braces, {{, which MMEngine takes '
                 f'for a variable; rename it: {line}'
             )
-    with atomic_write(path) as file:
-        file.write('\n'.join([*lines, '']).encode())
+    files = {path: lines}
+    files |= {path.with_name(name): entries for name, entries in (lists or {}).items()}
+    for file_path, entries in files.items():
+        with atomic_write(file_path) as file:
+            file.write('\n'.join([*entries, '']).encode())
+    return list(files)

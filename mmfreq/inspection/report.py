@@ -24,6 +24,16 @@ class Report:
     problems: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
 
+    def add_problem(self, names: Sequence[str], what: str) -> None:
+        """Name the files, or whatever has a problem; none is no problem.
+
+        Args:
+            names (Sequence[str]): Their names.
+            what (str): What they are, in the plural.
+        """
+        if names:
+            self.problems.append(several(len(names), what, names))
+
     def text(self) -> str:
         """The report as lines for a terminal."""
         width = max((len(name) for name, _ in self.facts), default=0)

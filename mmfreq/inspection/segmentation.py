@@ -95,8 +95,7 @@ def _report_names(data: SegmentationData, report: Report) -> None:
             (pairs.other_endings, f'images{where} end otherwise than in {data.image_ending}'),
             (videos_in(pairs.images), f'videos{where}, of which images must be made (ffmpeg)'),
         ):
-            if names:
-                report.problems.append(several(len(names), what, names))
+            report.add_problem(names, what)
         if pairs.without_mask or pairs.other_endings:
             data.listed.add(split)
     report.facts.append(('endings', f'images {data.image_ending}, masks {data.mask_ending}'))

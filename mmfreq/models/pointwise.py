@@ -8,31 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mmfreq.ops.products import linear
 from mmfreq.ops.tracing import is_traced
 
 __all__ = ['GELU', 'Linear', 'Mlp', 'StarReLU']
 
 
 class Linear(nn.Linear):
-    """Linear layer, on a CPU as the 1x1 convolution that it is.
-
-    In float32, oneDNN's convolution of channels-last maps takes about half the time of the matrix
-    product that ``nn.Linear`` calls; measured on an AMD CPU, where that is MKL's.
-    """
+    """Linear layer by the fastest product, see :mod:`mmfreq.ops.products`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(..., C)`` to ``(..., C')``."""
-        if (
-            is_traced()
-            or x.ndim != 4
-            or x.device.type != 'cpu'
-            or x.dtype != torch.float32
-            or torch.get_num_threads() == 1  # PyTorch does not call oneDNN then
-            or torch.is_autocast_enabled('cpu')
-        ):
-            return super().forward(x)
-        maps = F.conv2d(x.permute(0, 3, 1, 2), self.weight[..., None, None], self.bias)
-        return maps.permute(0, 2, 3, 1)
+        return linear(x, self.weight, self.bias) if x.ndim == 4 else super().forward(x)
 
 
 class StarReLU(nn.Module):

@@ -8,7 +8,8 @@ filter, dct, spectrum, resize, bands, kernel_spectrum      operations that other
 choice                                                     which backend computes one
 kernels.fft, kernels.gemm, kernels.mixed, kernels.triton   the backends
 fft, layout, products                                      transforms, memory formats
-tracing, matrices, derived                                 ground
+matrices, derived                                          what is computed once
+tracing                                                    ground
 =========================================================  ===========================
 """
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.kernels import fft, gemm
+from mmfreq.ops.tracing import as_ints
 
 __all__ = ['BAND_MASKS', 'LOW_PASS', 'low_frequencies', 'low_pass']
 
@@ -47,7 +48,8 @@ def low_pass(
     Returns:
         list[Tensor]: Features for each factor, shape and dtype of ``x``.
     """
-    size = int(x.shape[-2]), int(x.shape[-1])
+    height, width = as_ints(*x.shape[-2:])
+    size = height, width
     channels = x.shape[-3] if x.ndim > 2 else 1
     run = choose_kernel(LOW_PASS, backend, x, size, channels, 'bands')
     kept = low_frequencies(size, tuple(factors), masks)

@@ -32,7 +32,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from mmfreq.ops.tracing import is_traced, log
+from mmfreq.ops.tracing import as_ints, is_traced, log
 
 __all__ = [
     'BACKENDS',
@@ -83,7 +83,10 @@ def choose_kernel(
     Returns:
         Kernel: That of the chosen backend, or of the one in :data:`STAND_INS`.
     """
-    backend = choose_backend(requested, x, size, channels, operation)
+    if requested == 'auto' and torch.compiler.is_compiling():
+        backend = 'gemm'
+    else:
+        backend = choose_backend(requested, x, size, channels, operation)
     if backend not in kernels or (backend not in IN_GRAPHS and is_traced()):
         backend = STAND_INS[operation]
     return kernels[backend]
@@ -116,8 +119,6 @@ def choose_backend(
     check_backend(requested)
     if requested != 'auto':
         return requested
-    if torch.compiler.is_compiling():
-        return 'gemm'
     wanted = os.environ.get(ENVIRONMENT, 'auto')
     if wanted not in BACKENDS:
         raise ValueError(f'{ENVIRONMENT} must be one of {BACKENDS}, got {wanted!r}')
@@ -128,7 +129,7 @@ def choose_backend(
     mode = 'training' if torch.is_grad_enabled() and x.requires_grad else 'inference'
     channels_last = x.ndim == 4 and x.stride(1) == 1
     conditions = (operation, x.device.type, mode, 'channels-last' if channels_last else 'planes')
-    return _measured_best(conditions, (int(size[0]), int(size[1]), int(channels)))
+    return _constant_best(conditions, as_ints(*size, channels))
 
 
 class _Row(NamedTuple):
@@ -143,7 +144,7 @@ class _Row(NamedTuple):
     channels: int
     backend: str
 
-    def distance(self, shape: tuple[int, int, int]) -> float:
+    def distance(self, shape: tuple[int, ...]) -> float:
         """How different maps of another shape ``(H, W, C)`` are, mostly by the length of sides."""
         sides = math.log2(shape[0] * shape[1] / (self.height * self.width)) / 2
         channels = math.log2(shape[2] / self.channels)
@@ -180,8 +181,13 @@ def _table() -> tuple[_Row, ...]:
         )
 
 
+@torch.compiler.assume_constant_result
+def _constant_best(conditions: tuple[str, ...], shape: tuple[int, ...]) -> str:
+    return _measured_best(conditions, shape)
+
+
 @lru_cache(maxsize=4096)
-def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int, int]) -> str:
+def _measured_best(conditions: tuple[str, ...], shape: tuple[int, ...]) -> str:
     """Backend of the most similar maps in the table; cached, so each choice is logged once."""
     operation, device, mode, layout = conditions
     rows = [row for row in _table() if row[:4] == conditions]

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmfreq.ops.choice import choose_kernel
+from mmfreq.ops.choice import choose_backend, choose_kernel
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernels import fft, gemm, mixed
 from mmfreq.ops.kernels.triton import load as triton
+from mmfreq.ops.layout import like
+from mmfreq.ops.tracing import is_compiled_for_cpu
 
 __all__ = ['KERNELS', 'dynamic_filter2d', 'spectral_filter2d']
 
@@ -93,11 +96,14 @@ def dynamic_filter2d(
 
 def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str) -> Tensor:
     channels, height, width = x.shape[1:]
-    kernel = choose_kernel(KERNELS, backend, x, (height, width), channels)
     operands = (x, weight) if coefficients is None else (x, weight, coefficients)
     dtype = compute_dtype(*operands)
     weight = weight.to(dtype)
     coefficients = None if coefficients is None else coefficients.to(dtype)
+    if is_compiled_for_cpu(x):
+        backend = choose_backend(backend, x, (height, width), channels)
+        return _filter_operator(x, weight, coefficients, backend)
+    kernel = choose_kernel(KERNELS, backend, x, (height, width), channels)
     autocast = torch.is_autocast_enabled(x.device.type)  # a context costs small maps two percent
     with torch.autocast(x.device.type, enabled=False) if autocast else nullcontext():
         return kernel(x, weight, coefficients)
@@ -123,3 +129,52 @@ def _check_shapes(x: Tensor, weight: Tensor) -> None:
             f'{(batch, *expected)}, got {tuple(weight.shape)}; '
             'use mmfreq.ops.resize_filter for a filter of another size'
         )
+
+
+# Compiled for a CPU, the filters are operators that the compiler does not look into: what it makes
+# of the products takes three times as long. Exported graphs do not have them.
+
+
+@torch.library.custom_op('mmfreq::filter_maps', mutates_args=())
+def _filter_operator(
+    x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
+) -> Tensor:
+    kernel = KERNELS.get(backend, fft.filter_maps)
+    with torch.autocast(x.device.type, enabled=False):
+        return kernel(x, weight, coefficients)
+
+
+@torch.library.custom_op('mmfreq::filter_gradients', mutates_args=())
+def _gradient_operator(
+    grad: Tensor, x: Tensor, weight: Tensor, coefficients: Tensor | None, of_filters: bool
+) -> list[Tensor]:
+    grads = fft.filter_gradients(grad, x, weight, coefficients, of_filters)
+    return [grad for grad in grads if grad is not None]
+
+
+@_filter_operator.register_fake
+def _(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str) -> Tensor:
+    return like(x, torch.empty_like(x))
+
+
+@_gradient_operator.register_fake
+def _(
+    grad: Tensor, x: Tensor, weight: Tensor, coefficients: Tensor | None, of_filters: bool
+) -> list[Tensor]:
+    grads = [like(grad, torch.empty_like(grad, dtype=x.dtype))]
+    if of_filters:
+        grads.append(torch.empty_like(weight))
+        grads += [] if coefficients is None else [torch.empty_like(coefficients)]
+    return grads
+
+
+def _keep_operands(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:3])
+
+
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grads = _gradient_operator(grad, *ctx.saved_tensors, any(ctx.needs_input_grad[1:3]))
+    return *grads, *[None] * (4 - len(grads))
+
+
+_filter_operator.register_autograd(_gradients, setup_context=_keep_operands)

@@ -1,5 +1,6 @@
 """Matrices of transforms: computed once for a size, constants of every graph that uses them."""
 
+import ast
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import wraps
@@ -8,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+
+from mmfreq.ops.tracing import is_compiled
 
 __all__ = ['constant', 'cosines', 'shares', 'waves']
 
@@ -22,8 +25,9 @@ def constant(
     """Let a function of a size return a cached tensor in place of an array.
 
     Arrays are made by NumPy, in double precision, so that the result does not depend on what
-    PyTorch is doing at the time: inference mode, a default dtype, exporting with fake tensors. In a
-    compiled graph they are computed, because a graph has no place for a cache.
+    PyTorch is doing at the time: inference mode, a default dtype, exporting with fake tensors.
+    Exported graphs hold them as constants, compiled ones fetch them by an operator: compilers would
+    compute them in each pass.
 
     Args:
         make (Callable): Returns an array for a size, or what else it depends on.
@@ -32,15 +36,22 @@ def constant(
     Returns:
         Callable: Takes a dtype, float32 or float64, and a device in front of the size.
     """
+    name = f'{make.__module__}.{make.__qualname__}'
     known: OrderedDict[tuple[torch.dtype, torch.device, Size], Tensor] = OrderedDict()
 
     def tensor(dtype: torch.dtype, device: torch.device, size: Size) -> Tensor:
-        if is_complex:
-            dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
         return torch.from_numpy(make(size)).to(device, dtype).contiguous()
+
+    @torch.compiler.assume_constant_result
+    def shape_of(size: Size) -> tuple[int, ...]:
+        return make(size).shape
 
     @wraps(make)
     def cached(dtype: torch.dtype, device: torch.device, size: Size) -> Tensor:
+        if is_complex:
+            dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
+        if is_compiled():
+            return _operator(name, repr(size), shape_of(size), dtype, device)
         if torch.compiler.is_dynamo_compiling():
             return tensor(dtype, device, size)
         key = (dtype, device, size)
@@ -55,7 +66,27 @@ def constant(
                 known.popitem(last=False)
         return made
 
+    _FUNCTIONS[name] = cached
     return cached
+
+
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {}
+
+
+@torch.library.custom_op('mmfreq::constant', mutates_args=())
+def _operator(
+    name: str, size: str, shape: list[int], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """A copy of what a function of a size returns: compiled graphs write into what they are given.
+
+    Function and size are texts, because compiled code outlives a process.
+    """
+    return _FUNCTIONS[name](dtype, device, ast.literal_eval(size)).clone()
+
+
+@_operator.register_fake
+def _(name: str, size: str, shape: list[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=device)
 
 
 def waves(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmfreq.ops.derived import derived
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.spectrum import from_parts, to_parts
+from mmfreq.ops.tracing import is_compiled
 
-__all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter']
+__all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter', 'resize_filter_once']
 
 
 def resize_filter(
@@ -57,6 +59,42 @@ def resize_filter(
     with torch.autocast(weight.device.type, enabled=False):
         resized = _RESIZERS[mode](weight.to(compute_dtype(weight)), old_size, new_size)
     return resized.to(weight.dtype)
+
+
+def resize_filter_once(
+    weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
+) -> Tensor:
+    """:func:`resize_filter` without gradients, computed once for each value of the filters.
+
+    Args:
+        weight (Tensor): As in :func:`resize_filter`.
+        old_size (tuple[int, int]): As there.
+        new_size (tuple[int, int]): As there.
+        mode (str): As there.
+
+    Returns:
+        Tensor: As there; it is shared and must not be written to.
+    """
+    if is_compiled():
+        return _operator(weight, old_size, new_size, mode)
+    return derived(
+        weight,
+        ('resized', old_size, new_size, mode),
+        lambda weight: resize_filter(weight, old_size, new_size, mode),
+    )
+
+
+@torch.library.custom_op('mmfreq::resize_filter', mutates_args=())
+def _operator(weight: Tensor, old_size: list[int], new_size: list[int], mode: str) -> Tensor:
+    (height, width), (new_height, new_width) = old_size, new_size
+    # A copy, because compiled graphs write into what they are given.
+    return resize_filter_once(weight, (height, width), (new_height, new_width), mode).clone()
+
+
+@_operator.register_fake
+def _(weight: Tensor, old_size: list[int], new_size: list[int], mode: str) -> Tensor:
+    height, width = new_size
+    return weight.new_empty(*weight.shape[:-3], height, width // 2 + 1, 2)
 
 
 def check_resize_mode(mode: str) -> None:

@@ -1,16 +1,43 @@
 """What a call becomes part of, and where its messages go."""
 
 import logging
+import operator
 import sys
 
 import torch
+from torch import Tensor
 
-__all__ = ['is_traced', 'log']
+__all__ = ['as_ints', 'is_compiled', 'is_compiled_for_cpu', 'is_exported', 'is_traced', 'log']
 
 
 def is_traced() -> bool:
     """Whether the call becomes part of a graph, compiled, exported or traced."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def is_compiled() -> bool:
+    """Whether the call becomes part of a graph of ``torch.compile``, which only PyTorch runs."""
+    return torch.compiler.is_dynamo_compiling() and not _is_exporting()
+
+
+def is_exported() -> bool:
+    """Whether the call becomes part of a graph that something else may run."""
+    return is_traced() and not is_compiled()
+
+
+def is_compiled_for_cpu(x: Tensor) -> bool:
+    """Whether the call on a tensor becomes part of a graph that is compiled for a CPU."""
+    return x.device.type == 'cpu' and is_compiled()
+
+
+@torch.compiler.assume_constant_result
+def _is_exporting() -> bool:
+    return torch.compiler.is_exporting()  # always true where ``torch.compile`` looks into it
+
+
+def as_ints(*sizes: int) -> tuple[int, ...]:
+    """Sides of maps as numbers also where a graph is made, which is then for this size only."""
+    return tuple([operator.index(size) for size in sizes])
 
 
 def log(message: str, level: int = logging.DEBUG) -> None:

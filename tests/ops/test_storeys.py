@@ -17,7 +17,8 @@ STOREYS = (
     ('choice',),  # which kernel computes one
     ('kernels.*',),  # one module, or folder, for each backend
     ('fft', 'layout', 'products'),  # transforms, memory formats, products with small matrices
-    ('tracing', 'matrices', 'derived'),  # ground
+    ('matrices', 'derived'),  # what is computed once
+    ('tracing',),  # ground
 )
 
 

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
 from mmfreq.ops import resize_filter
-from mmfreq.ops.derived import derived, forget
-from mmfreq.ops.resize import check_resize_mode
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.derived import forget
+from mmfreq.ops.resize import check_resize_mode, resize_filter_once
+from mmfreq.ops.tracing import is_exported
 
 __all__ = ['ResizableFilter']
 
@@ -50,13 +50,9 @@ class ResizableFilter(SpectralModule):
         if size == self.size:
             return self.weight
         old_size, mode = self.size, self.resize_mode
-        if self.training or torch.is_grad_enabled() or is_traced():
+        if self.training or torch.is_grad_enabled() or is_exported():
             return resize_filter(self.weight, old_size, size, mode)
-        return derived(
-            self.weight,
-            ('resized', old_size, size, mode),
-            lambda weight: resize_filter(weight, old_size, size, mode),
-        )
+        return resize_filter_once(self.weight, old_size, size, mode)
 
     def train(self, mode: bool = True) -> 'ResizableFilter':
         """Switch between training and evaluation; training holds no resized filters."""

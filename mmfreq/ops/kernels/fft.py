@@ -19,11 +19,12 @@ from mmfreq.ops.fft import (
 )
 from mmfreq.ops.layout import like, to_planes, without_slow_strides
 from mmfreq.ops.matrices import constant
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.tracing import as_ints, is_traced
 
 __all__ = [
     'combine',
     'complex_gain',
+    'filter_gradients',
     'filter_maps',
     'from_parts',
     'low_pass',
@@ -94,28 +95,47 @@ class _Filter(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, coefficients = ctx.saved_tensors
-        width, pixels = x.shape[-1], x.shape[-2] * x.shape[-1]
-        share = column_weights(weight.dtype, x.device, width) / pixels
-        if not any(ctx.needs_input_grad[2:]):
-            with torch.autocast(x.device.type, enabled=False):
-                grad_x = _filter(grad, weight, coefficients, conjugate=True)
-                return None, grad_x, None, None
-        grad_weight = torch.zeros_like(weight)
-        grad_coefficients = None if coefficients is None else torch.empty_like(coefficients)
+        of_filters = any(ctx.needs_input_grad[2:])
+        return None, *filter_gradients(grad, x, weight, coefficients, of_filters)
 
-        def apply(piece: Piece, grad: Tensor, x: Tensor) -> Tensor:
-            cut = _cut(weight, coefficients, piece)
-            grad_z = torch.fft.rfft2(grad)
-            grad_gain = torch.fft.rfft2(x).conj() * grad_z
-            grad_gain *= share
-            _add_gradients(
-                torch.view_as_real(grad_gain), *cut, *_cut(grad_weight, grad_coefficients, piece)
-            )
-            return grad_z.mul_(complex_gain(*cut, width).conj())
 
+def filter_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, coefficients: Tensor | None, of_filters: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Gradients of filtered maps.
+
+    Args:
+        grad (Tensor): Gradient of the result, like the features.
+        x (Tensor): See :data:`mmfreq.ops.filter.KERNELS`.
+        weight (Tensor): As there.
+        coefficients (Tensor, optional): As there.
+        of_filters (bool): Whether those of the filters are wanted.
+
+    Returns:
+        tuple[Tensor, Tensor | None, Tensor | None]: Gradients of features, filters or basis, and
+        coefficients.
+    """
+    if not of_filters:
         with torch.autocast(x.device.type, enabled=False):
-            grad_x = _in_pieces(apply, weight.dtype, grad, x)
-        return None, grad_x.to(x.dtype), grad_weight, grad_coefficients
+            return _filter(grad, weight, coefficients, conjugate=True), None, None
+    width, pixels = x.shape[-1], x.shape[-2] * x.shape[-1]
+    share = column_weights(weight.dtype, x.device, width) / pixels
+    grad_weight = torch.zeros_like(weight)
+    grad_coefficients = None if coefficients is None else torch.empty_like(coefficients)
+
+    def apply(piece: Piece, grad: Tensor, x: Tensor) -> Tensor:
+        cut = _cut(weight, coefficients, piece)
+        grad_z = torch.fft.rfft2(grad)
+        grad_gain = torch.fft.rfft2(x).conj() * grad_z
+        grad_gain *= share
+        _add_gradients(
+            torch.view_as_real(grad_gain), *cut, *_cut(grad_weight, grad_coefficients, piece)
+        )
+        return grad_z.mul_(complex_gain(*cut, width).conj())
+
+    with torch.autocast(x.device.type, enabled=False):
+        grad_x = _in_pieces(apply, weight.dtype, grad, x)
+    return grad_x.to(x.dtype), grad_weight, grad_coefficients
 
 
 def _filter(
@@ -214,7 +234,7 @@ def _dct(x: Tensor) -> Tensor:
 
     J. Makhoul, A fast cosine transform in one and two dimensions, 1980.
     """
-    size = int(x.shape[-1])
+    size = as_ints(x.shape[-1])[0]
     z = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1), norm='ortho')
     z = z * _half_steps(x.dtype, x.device, size)
     return torch.cat([z.real, -z.imag[..., 1 : (size + 1) // 2].flip(-1)], -1)
@@ -222,7 +242,7 @@ def _dct(x: Tensor) -> Tensor:
 
 def _idct(z: Tensor) -> Tensor:
     """Inverse of :func:`_dct`."""
-    size = int(z.shape[-1])
+    size = as_ints(z.shape[-1])[0]
     mirrored = F.pad(z.flip(-1)[..., : size // 2], (1, 0))  # z[size - k], and nothing at k = 0
     half = torch.complex(z[..., : size // 2 + 1], -mirrored)
     x = torch.fft.irfft(half / _half_steps(z.dtype, z.device, size), n=size, norm='ortho')
@@ -256,7 +276,7 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
 def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     """See :data:`mmfreq.ops.bands.LOW_PASS`."""
     z = rfft2(x)
-    height, width = int(x.shape[-2]), int(x.shape[-1])
+    height, width = as_ints(*x.shape[-2:])
     lows = []
     for num_rows, columns in kept.sizes:
         key = ((height, width // 2 + 1), kept.rows[:num_rows], columns)

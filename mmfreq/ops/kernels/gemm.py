@@ -14,7 +14,7 @@ from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
 from mmfreq.ops.products import product_along_columns, product_along_rows
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.tracing import as_ints, is_traced
 
 __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
 
@@ -22,9 +22,9 @@ __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosin
 def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
     """See :data:`mmfreq.ops.filter.KERNELS`."""
     if is_traced() or torch.is_grad_enabled():
-        gains = _paired_gains(weight)
+        gains = _gains(weight)
     else:
-        gains = derived(weight, 'paired gains', _paired_gains)
+        gains = derived(weight, 'gains', _gains)
     if coefficients is not None:
         basis = gains.reshape(2, 1, -1, weight.shape[0])
         gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
@@ -35,51 +35,52 @@ def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tenso
 def _filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
     """Multiply the spectrum of real features with filters.
 
-    The rows' matrix delivers real, imaginary and once more the real part: what each part is
-    multiplied with, and what is added to the product, then are two views of one tensor.
-
     Args:
         x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
-        gains (Tensor): Filters from :func:`_paired_gains`.
+        gains (Tensor): Filters from :func:`_gains`.
 
     Returns:
         Tensor: Filtered features of shape ``(B, H, W, C)``.
     """
     dtype, device = x.dtype, x.device
-    batch, height, width, channels = x.shape
-    height, width = int(height), int(width)
-    half = _columns(dtype, device, width) @ x
+    batch, channels = x.shape[0], x.shape[3]
+    height, width = as_ints(*x.shape[1:3])
+    half = product_along_columns(x.flatten(0, 1), _columns(dtype, device, width))
     half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
-    spectrum = _rows(dtype, device, height) @ half
-    product = torch.addcmul(spectrum[:, : 2 * height] * gains[0], spectrum[:, height:], gains[1])
-    half = _inverse_rows(dtype, device, height) @ product
-    half = half.reshape(batch, height, 2 * (width // 2 + 1), channels)
-    return _inverse_columns(dtype, device, width) @ half
+    rows = _rows(dtype, device, height)
+    real, imag = (product_along_columns(half, part) for part in rows.chunk(2))
+    product = (
+        torch.addcmul(real * gains[0], imag, gains[1], value=-1),
+        torch.addcmul(real * gains[1], imag, gains[0]),
+    )
+    # Sums of two products instead of one product of joined parts: graphs then copy nothing.
+    inverse = _inverse_rows(dtype, device, height).chunk(2, 1)
+    real, imag = map(product_along_columns, product, inverse)
+    half = real + imag
+    half = half.reshape(batch * height, 2 * (width // 2 + 1), channels)
+    y = product_along_columns(half, _inverse_columns(dtype, device, width))
+    return y.reshape(x.shape)
 
 
-def _paired_gains(weight: Tensor) -> Tensor:
+def _gains(weight: Tensor) -> Tensor:
     """Filters in the layout of :func:`_filter_by_products`.
 
     Args:
         weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
 
     Returns:
-        Tensor: What real and imaginary part are multiplied with, and what the other part is
-        multiplied with, shape ``(2, ..., 2 * H, (W // 2 + 1) * C)``.
+        Tensor: Real and imaginary parts, shape ``(2, ..., H, (W // 2 + 1) * C)``.
     """
-    real, imag = weight.movedim(-4, -2).unbind(-1)  # (..., H, W', C)
-    same, other = torch.cat([real, real], -3), torch.cat([-imag, imag], -3)
-    return torch.stack([same, other]).flatten(-2)
+    return weight.movedim(-4, -2).movedim(-1, 0).flatten(-2)
 
 
 def transform_cosines(x: Tensor, dtype: torch.dtype, inverse: bool) -> Tensor:
     """See :data:`mmfreq.ops.dct.KERNELS`."""
-    # While a network is traced, sizes are tensors, which would never be found again.
-    rows, columns = (_cosines(dtype, x.device, int(side)) for side in x.shape[1:3])
+    rows, columns = (_cosines(dtype, x.device, side) for side in as_ints(*x.shape[1:3]))
     if inverse:
         rows, columns = rows.T, columns.T
-    z = columns @ x.to(dtype)
-    return (rows @ z.flatten(2)).reshape(z.shape)
+    z = product_along_columns(x.to(dtype).flatten(0, 1), columns).reshape(x.shape)
+    return product_along_columns(z.flatten(2), rows).reshape(z.shape)
 
 
 def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
@@ -101,7 +102,7 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
 def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     """See :data:`mmfreq.ops.bands.LOW_PASS`; other coefficients are not computed at all."""
     dtype, device = x.dtype, x.device
-    height, width = int(x.shape[-2]), int(x.shape[-1])
+    height, width = as_ints(*x.shape[-2:])
     rows = _low_rows(dtype, device, (height, kept.rows))
     columns = max(columns for _, columns in kept.sizes)
     half = product_along_rows(
@@ -127,10 +128,10 @@ def _rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         tuple[Tensor, Tensor]: Real and imaginary part, each ``(..., H, W // 2 + 1)``.
     """
-    height, width = int(x.shape[-2]), int(x.shape[-1])
+    height, width = as_ints(*x.shape[-2:])
     half = x @ _columns(x.dtype, x.device, width).T
     half = half.reshape(*x.shape[:-2], 2 * height, width // 2 + 1)
-    spectrum = _rows(x.dtype, x.device, height)[: 2 * height] @ half
+    spectrum = _rows(x.dtype, x.device, height) @ half
     return spectrum[..., :height, :], spectrum[..., height:, :]
 
 
@@ -147,7 +148,7 @@ def _irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
     Returns:
         Tensor: Images of shape ``(..., H, W)``.
     """
-    height, width = int(real.shape[-2]), int(width)
+    height = as_ints(real.shape[-2])[0]
     half = _inverse_rows(real.dtype, real.device, height) @ torch.cat([real, imag], -2)
     half = half.reshape(*real.shape[:-2], height, 2 * (width // 2 + 1))
     return half @ _inverse_columns(real.dtype, real.device, width).T
@@ -170,12 +171,11 @@ def _columns(width: int) -> np.ndarray:
 
 @constant
 def _rows(height: int) -> np.ndarray:
-    """Transform along H of complex rows, ``(3H, 2H)``: real, imaginary and again real part.
+    """Transform along H of complex rows, ``(2H, 2H)``: real, then imaginary parts.
 
     Real and imaginary part of a row of the map are neighbours, those of the spectrum are not.
     """
-    real, imag = _complex_rows(height)
-    return np.concatenate([real, imag, real])
+    return np.concatenate(_complex_rows(height))
 
 
 @constant

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmfreq.ops.tracing import is_compiled, is_exported
+from mmfreq.ops.tracing import is_compiled, is_exported, is_traced
 
-__all__ = ['linear', 'product_along_columns', 'product_along_rows']
+__all__ = ['linear', 'product_along_columns', 'product_along_rows', 'product_of_parts']
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -62,6 +62,22 @@ def product_along_columns(x: Tensor, matrix: Tensor) -> Tensor:
     if not _as_convolution(x):
         return matrix @ x
     return _convolve(x.unsqueeze(2), matrix).squeeze(2)
+
+
+def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Product of complex numbers, in real arithmetic.
+
+    Args:
+        a (tuple[Tensor, Tensor]): Real and imaginary part.
+        b (tuple[Tensor, Tensor]): Real and imaginary part, of a shape that fits.
+
+    Returns:
+        tuple[Tensor, Tensor]: Real and imaginary part of ``a * b``.
+    """
+    if is_traced():  # exporters write a product with the sign into the graph
+        return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+    real = torch.addcmul(a[0] * b[0], a[1], b[1], value=-1)
+    return real, torch.addcmul(a[0] * b[1], a[1], b[0])
 
 
 def _as_convolution(x: Tensor) -> bool:

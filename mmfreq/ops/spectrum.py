@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.kernels import fft, gemm
 
-__all__ = ['FROM_PARTS', 'TO_PARTS', 'from_parts', 'product_of_parts', 'to_parts']
+__all__ = ['FROM_PARTS', 'TO_PARTS', 'from_parts', 'to_parts']
 
 Kernel = TypeVar('Kernel')
 
@@ -57,20 +56,6 @@ def from_parts(
         Tensor: Images of shape ``(..., H, W)``.
     """
     return _chosen(FROM_PARTS, backend, real, width)(real, imag, width, norm)
-
-
-def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Product of complex numbers, in real arithmetic.
-
-    Args:
-        a (tuple[Tensor, Tensor]): Real and imaginary part.
-        b (tuple[Tensor, Tensor]): Real and imaginary part, of the same shape.
-
-    Returns:
-        tuple[Tensor, Tensor]: Real and imaginary part of ``a * b``.
-    """
-    real = torch.addcmul(a[0] * b[0], a[1], b[1], value=-1)
-    return real, torch.addcmul(a[0] * b[1], a[1], b[0])
 
 
 def _chosen(kernels: Mapping[str, Kernel], backend: str, x: Tensor, width: int) -> Kernel:

@@ -39,7 +39,7 @@ def test_filters_every_channel(layer):
 def test_a_size_is_resized_once(layer, x, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        'mmfreq.models.mixers.resizable_filter.resize_filter',
+        'mmfreq.ops.resize.resize_filter',
         lambda *args: calls.append(args) or resize_filter(*args),
     )
     with torch.no_grad():

@@ -11,7 +11,8 @@ from mmfreq.models.layers import SpectralModule
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
-from mmfreq.ops.spectrum import from_parts, product_of_parts, to_parts
+from mmfreq.ops.products import product_of_parts
+from mmfreq.ops.spectrum import from_parts, to_parts
 from mmfreq.ops.tracing import is_traced
 
 __all__ = ['AdaptiveFilter']

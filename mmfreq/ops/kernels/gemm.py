@@ -5,6 +5,8 @@ every device, compiler and exporter is best at: small maps are faster than with 
 complex number appears in a graph.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from mmfreq.ops.derived import derived
 from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
-from mmfreq.ops.products import product_along_columns, product_along_rows
+from mmfreq.ops.products import product_along_columns, product_along_rows, product_of_parts
 from mmfreq.ops.tracing import as_ints, is_traced
 
 __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
@@ -22,22 +24,24 @@ __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosin
 def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
     """See :data:`mmfreq.ops.filter.KERNELS`."""
     if is_traced() or torch.is_grad_enabled():
-        gains = _gains(weight)
+        stored = _gains(weight)
     else:
-        gains = derived(weight, 'gains', _gains)
+        stored = derived(weight, 'gains', _gains)
+    gains = [stored[0], stored[1]]
     if coefficients is not None:
-        basis = gains.reshape(2, 1, -1, weight.shape[0])
-        gains = (basis @ coefficients).reshape(2, x.shape[0], gains.shape[1], -1)
+        size = (len(x), weight.shape[1], -1)
+        gains = [(part.reshape(-1, len(weight)) @ coefficients).reshape(size) for part in gains]
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
     return like(x, _filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
 
 
-def _filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
+def _filter_by_products(x: Tensor, gains: Sequence[Tensor]) -> Tensor:
     """Multiply the spectrum of real features with filters.
 
     Args:
         x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
-        gains (Tensor): Filters from :func:`_gains`.
+        gains (Sequence[Tensor]): Real and imaginary parts of filters, each of shape
+            ``(H, (W // 2 + 1) * C)`` or ``(B, H, (W // 2 + 1) * C)``.
 
     Returns:
         Tensor: Filtered features of shape ``(B, H, W, C)``.
@@ -47,30 +51,19 @@ def _filter_by_products(x: Tensor, gains: Tensor) -> Tensor:
     height, width = as_ints(*x.shape[1:3])
     half = product_along_columns(x.flatten(0, 1), _columns(dtype, device, width))
     half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
-    rows = _rows(dtype, device, height)
-    real, imag = (product_along_columns(half, part) for part in rows.chunk(2))
-    product = (
-        torch.addcmul(real * gains[0], imag, gains[1], value=-1),
-        torch.addcmul(real * gains[1], imag, gains[0]),
-    )
-    # Sums of two products instead of one product of joined parts: graphs then copy nothing.
-    inverse = _inverse_rows(dtype, device, height).chunk(2, 1)
-    real, imag = map(product_along_columns, product, inverse)
-    half = real + imag
+    real = product_along_columns(half, _real_rows(dtype, device, height))
+    imag = product_along_columns(half, _imaginary_rows(dtype, device, height))
+    real, imag = product_of_parts((real, imag), (gains[0], gains[1]))
+    # The sum of two products and not the product of joined parts: graphs then copy nothing.
+    half = product_along_columns(real, _real_rows(dtype, device, height).T)
+    half = half + product_along_columns(imag, _imaginary_rows(dtype, device, height).T)
     half = half.reshape(batch * height, 2 * (width // 2 + 1), channels)
     y = product_along_columns(half, _inverse_columns(dtype, device, width))
     return y.reshape(x.shape)
 
 
 def _gains(weight: Tensor) -> Tensor:
-    """Filters in the layout of :func:`_filter_by_products`.
-
-    Args:
-        weight (Tensor): Real and imaginary parts, shape ``(..., C, H, W // 2 + 1, 2)``.
-
-    Returns:
-        Tensor: Real and imaginary parts, shape ``(2, ..., H, (W // 2 + 1) * C)``.
-    """
+    """Filters ``(..., C, H, W // 2 + 1, 2)`` as parts ``(2, ..., H, (W // 2 + 1) * C)``."""
     return weight.movedim(-4, -2).movedim(-1, 0).flatten(-2)
 
 
@@ -167,6 +160,21 @@ def _columns(width: int) -> np.ndarray:
     """Transform along W, ``(2W', W)`` with ``W' = W // 2 + 1``: cosines, then negative sines."""
     cosine, sine = waves(width, width // 2 + 1)
     return np.concatenate([cosine, -sine])
+
+
+@constant
+def _real_rows(height: int) -> np.ndarray:
+    """Real part of the transform along H of complex rows, ``(H, 2H)``.
+
+    Real and imaginary part of a row of the map are neighbours. The inverse is the transposed one.
+    """
+    return _complex_rows(height)[0]
+
+
+@constant
+def _imaginary_rows(height: int) -> np.ndarray:
+    """Imaginary part of the transform along H of complex rows, ``(H, 2H)``."""
+    return _complex_rows(height)[1]
 
 
 @constant

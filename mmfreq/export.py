@@ -28,6 +28,7 @@ __all__ = [
     'compare',
     'export_onnx',
     'part_to_export',
+    'require',
 ]
 
 OPSET = 20  # the first with an operator for GELU, which onnxruntime does not find in its parts
@@ -184,8 +185,8 @@ def export_onnx(
         ImportError: If a package is missing; the message names the extra to install.
         ValueError: If a layer cannot be exported; the message names it.
     """
-    onnx = _require('onnx')
-    _require('onnxscript')
+    onnx = require('onnx')
+    require('onnxscript')
     network.eval()
     set_backend(network, 'gemm')
     if dynamic_batch:
@@ -219,9 +220,7 @@ def compare(network: Exportable, path: str | Path, images: Sequence[Tensor]) -> 
     Raises:
         ImportError: If onnxruntime is missing; the message names the extra to install.
     """
-    session = _require('onnxruntime').InferenceSession(
-        str(path), providers=['CPUExecutionProvider']
-    )
+    session = require('onnxruntime').InferenceSession(str(path), providers=['CPUExecutionProvider'])
     worst = dict.fromkeys(network.names, 0.0)
     for batch in images:
         with torch.no_grad():
@@ -337,7 +336,8 @@ def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), np.finfo(ours.dtype).tiny))
 
 
-def _require(package: str) -> Any:
+def require(package: str) -> Any:
+    """Import a package of the extra ``onnx``, or raise an ``ImportError`` that names the extra."""
     try:
         return __import__(package)
     except ImportError as error:

@@ -27,6 +27,8 @@ EXAMPLE = f"""\
       --report work_dirs/speed
   mmfreq benchmark configs/fpn_dfformer_s18_ade20k.py --modes training --sizes 512 \\
       --batch-sizes 2 4 8 --variants eager amp --devices cuda:0
+  mmfreq benchmark gfnet-h-s dfformer-s18 --sizes 512 --report work_dirs/deployed \\
+      --variants eager compiled exported onnxruntime openvino int8 bf16
   mmfreq benchmark --preset resolution --report work_dirs/resolution
 
 backbones to compare with: {', '.join(PEERS)}
@@ -45,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         nargs='*',
         metavar='MODEL',
         help='backbones by name and configs, also of a library (mmdet::retinanet/...py); ratios '
-        'are to the first of them',
+        'are to the first of them, with several variants to the first variant of each',
     )
     parser.add_argument(
         '--preset',
@@ -113,8 +115,13 @@ def main() -> None:
         sys.exit(f'\ninterrupted; {out} has what was measured, the same command goes on from there')
     cases = {tuple(map(str, case)) for group in groups for case in group}
     rows = [row for row in results.rows if tuple(row[name] for name in Case._fields) in cases]
-    columns = (*Case._fields, 'img_per_s', 'spread', 'ratio', 'memory_mib', 'status')
+    columns = [*Case._fields, 'img_per_s', 'spread', 'dropped', 'ratio', 'error', 'prepare_s']
+    columns += ['memory_mib', 'status']
     print(tabulate([[row[name] for name in columns] for row in rows], columns))
+    dropped = [float(row['dropped']) for row in rows if row['dropped']]
+    if dropped:
+        share = sum(dropped) / len(dropped)
+        print(f'{share:.0%} of the steps waited for a CPU and were dropped')
     print(f'results in {out}')
     if args.preset and not torch.cuda.is_available():
         print('GPU: not measured, there is none')

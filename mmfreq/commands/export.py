@@ -8,6 +8,7 @@ only. Networks for other images than RGB are compared on random numbers.
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmcv
@@ -28,6 +29,7 @@ from mmfreq.engine.config_options import read_with_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
 from mmfreq.inference.model import load_model
 from mmfreq.inference.onnx_file import metadata_of
+from mmfreq.int8 import LOSS_OF_NUMBERS, LOSSES, quantize_linear_layers
 from mmfreq.utils.config_files import is_config
 from mmfreq.zoo import (
     backbone_config,
@@ -42,7 +44,8 @@ __all__ = ['main']
 EXAMPLE = """\
   mmfreq export configs/upernet_gfnet_h_s_ade20k.py iter_160000.pth \\
       --shape 512 512 --images a.jpg b.jpg
-  mmfreq export dfformer-s18 dfformer_s18.pth --shape 224 224 --images a.jpg"""
+  mmfreq export dfformer-s18 dfformer_s18.pth --shape 224 224 --images a.jpg
+  mmfreq export gfnet_h_s_in1k gfnet_h_s.pth --shape 224 224 --images a.jpg b.jpg --int8"""
 
 TOLERANCES = {'labels': 1e-3}  # share of pixels
 TOLERANCE = 1e-4  # of other outputs, relative to their largest number
@@ -75,10 +78,30 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE',
         help='RGB images to compare on (default: two of the test set of the config)',
     )
-    parser.add_argument('--out', metavar='ONNX', help='default: work_dirs/onnx/MODEL.onnx')
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='linear layers in integers of 8 bits, everything else in float32; refused if more '
+        f'than {LOSSES["labels"]:.0%} of the labels change, or an output by {LOSS_OF_NUMBERS:.0%} '
+        'of its largest number'.replace('%', '%%'),
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='keep a file of --int8 that loses more than that'
+    )
+    parser.add_argument('--out', metavar='ONNX', help='default: work_dirs/onnx/MODEL[_int8].onnx')
     add_config_options(parser)
     add_trust_option(parser)
     return parser.parse_args()
+
+
+def export_int8(
+    network: Exportable, images: Tensor, out: Path, dynamic_batch: bool, about: dict[str, str]
+) -> int:
+    """Write a file with linear layers in integers; returns how many there are."""
+    with TemporaryDirectory() as folder:
+        precise = Path(folder) / 'float32.onnx'
+        export_onnx(network, images, precise, dynamic_batch, about)
+        return quantize_linear_layers(precise, out)
 
 
 def images_of(config: Config | None) -> list[str]:
@@ -162,16 +185,28 @@ def main() -> None:
         else:
             batches = list(torch.randn(2, 1, channels, *shape))
             inputs = f'random numbers for {channels} channels'
-        out = Path(args.out or f'work_dirs/onnx/{Path(args.model).stem}.onnx')
+        stem = Path(args.model).stem + ('_int8' if args.int8 else '')
+        out = Path(args.out or f'work_dirs/onnx/{stem}.onnx')
         out.parent.mkdir(parents=True, exist_ok=True)
         about = metadata_of(model, type(network).__name__, shape, this_command())
-        export_onnx(network, batches[0], out, args.dynamic_batch, about)
+        if args.int8:
+            layers = export_int8(network, batches[0], out, args.dynamic_batch, about)
+            print(f'{layers} linear layers are in 8 bits')
+        else:
+            export_onnx(network, batches[0], out, args.dynamic_batch, about)
         print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
         if args.dynamic_batch:
             batches.append(torch.cat([*batches, batches[0]]))
         worst = compare(network, out, batches)
     for name, difference in worst.items():
         print(f'{name}: largest difference {difference:.1e} on {inputs}')
-    wrong = [name for name in worst if worst[name] > TOLERANCES.get(name, TOLERANCE)]
-    if wrong:
+    known, others = (LOSSES, LOSS_OF_NUMBERS) if args.int8 else (TOLERANCES, TOLERANCE)
+    wrong = [name for name in worst if worst[name] > known.get(name, others)]
+    if wrong and args.int8 and not args.force:
+        out.unlink()
+        sys.exit(
+            f'error: {", ".join(wrong)} would lose too much in 8 bits: {out} is removed; '
+            '--force keeps such a file'
+        )
+    if wrong and not args.int8:
         sys.exit(f'error: {", ".join(wrong)} differ too much from PyTorch')

@@ -17,7 +17,7 @@ from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import hermitian_for_inverse, inverse_of_hermitian, rfft2
 from mmfreq.ops.kernel_spectrum import spectrum_to_kernel
 from mmfreq.ops.products import product_along_rows
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.tracing import is_compiled_for_cpu, is_traced
 
 __all__ = ['COMPOSE', 'Attentions', 'compose_kernels']
 
@@ -70,8 +70,10 @@ def compose_kernels(
     """
     out_channels, in_channels, height, width = shape
     size = (out_channels * height, in_channels * width)
-    compose = choose_kernel(COMPOSE, backend, spectrum, size, 1, 'kernels')
     dtype = attentions.groups.dtype
+    if is_compiled_for_cpu(spectrum):
+        return _operator(spectrum.to(dtype), group_map, *attentions, shape)
+    compose = choose_kernel(COMPOSE, backend, spectrum, size, 1, 'kernels')
     with torch.autocast(spectrum.device.type, enabled=False):
         return compose(spectrum.to(dtype), group_map, attentions, shape)
 
@@ -96,6 +98,10 @@ def _by_fft(spectrum: Tensor, group_map: Tensor, attentions: Attentions, shape: 
         return _by_formula('fft', spectrum, group_map, attentions, shape)
     if torch.is_grad_enabled():
         return _Compose.apply(spectrum, group_map, shape, *attentions)
+    return _composed(spectrum, group_map, attentions, shape)
+
+
+def _composed(spectrum: Tensor, group_map: Tensor, attentions: Attentions, shape: Shape) -> Tensor:
     images = _images(spectrum, group_map, attentions.groups, shape)
     return _weigh(images, attentions, _local_factors(attentions))
 
@@ -278,3 +284,98 @@ def _weigh(images: Tensor, attentions: Attentions, factors: Tensor | None) -> Te
     if images.shape[2:4] == (1, 1):  # a 1x1 kernel with other strides would pass for channels-last
         return kernels.flatten(2)[..., None, None]
     return kernels.movedim(-1, 2).contiguous()
+
+
+# Compiled for a CPU, composing is an operator that the compiler does not look into: of a whole
+# network's kernels it makes products that take forty times as long.
+
+
+@torch.library.custom_op('mmfreq::compose_kernels', mutates_args=())
+def _operator(
+    spectrum: Tensor,
+    group_map: Tensor,
+    groups: Tensor,
+    channels: Tensor,
+    filters: Tensor,
+    positions: Tensor | None,
+    windows: Tensor | None,
+    local: Tensor | None,
+    shape: list[int],
+) -> Tensor:
+    attentions = Attentions(groups, channels, filters, positions, windows, local)
+    with torch.autocast('cpu', enabled=False):
+        return _composed(spectrum, group_map, attentions, _as_shape(shape)).contiguous()
+
+
+@_operator.register_fake
+def _(
+    spectrum: Tensor,
+    group_map: Tensor,
+    groups: Tensor,
+    channels: Tensor,
+    filters: Tensor,
+    positions: Tensor | None,
+    windows: Tensor | None,
+    local: Tensor | None,
+    shape: list[int],
+) -> Tensor:
+    return groups.new_empty(len(groups), *shape)
+
+
+@torch.library.custom_op('mmfreq::compose_kernels_gradients', mutates_args=())
+def _gradient_operator(
+    grad: Tensor,
+    spectrum: Tensor,
+    group_map: Tensor,
+    groups: Tensor,
+    channels: Tensor,
+    filters: Tensor,
+    positions: Tensor | None,
+    windows: Tensor | None,
+    local: Tensor | None,
+    shape: list[int],
+) -> list[Tensor]:
+    attentions = Attentions(groups, channels, filters, positions, windows, local)
+    sides = _as_shape(shape)
+    with torch.autocast('cpu', enabled=False):
+        images = _images(spectrum, group_map, groups, sides)
+        factors = _local_factors(attentions)
+        grads = _gradients_in_place(spectrum, group_map, attentions, sides, images, factors, grad)
+    return [found.contiguous() for found in grads if found is not None]
+
+
+@_gradient_operator.register_fake
+def _(
+    grad: Tensor,
+    spectrum: Tensor,
+    group_map: Tensor,
+    groups: Tensor,
+    channels: Tensor,
+    filters: Tensor,
+    positions: Tensor | None,
+    windows: Tensor | None,
+    local: Tensor | None,
+    shape: list[int],
+) -> list[Tensor]:
+    operands = (spectrum, groups, channels, filters, positions, windows, local)
+    return [x.new_empty(x.shape) for x in operands if x is not None]
+
+
+def _as_shape(shape: list[int]) -> Shape:
+    out_channels, in_channels, height, width = shape
+    return out_channels, in_channels, height, width
+
+
+def _keep_operands(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:-1])
+    ctx.shape = inputs[-1]
+
+
+def _gradients_of_operator(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    spectrum, group_map, *attentions = ctx.saved_tensors
+    grads = iter(_gradient_operator(grad, spectrum, group_map, *attentions, ctx.shape))
+    first = next(grads)
+    return first, None, *(None if x is None else next(grads) for x in attentions), None
+
+
+_operator.register_autograd(_gradients_of_operator, setup_context=_keep_operands)

@@ -4,6 +4,9 @@ A process of its own gives each network its own peak memory and keeps the others
 runs out of memory. On a GPU memory is the allocator's peak; on a CPU it is what the resident set
 grows by in a step, with the network and the images. Taking turns makes ratios fair: whatever slows
 the machine down slows all of them, and a ratio is the median over turns.
+
+On Linux the kernel counts how long a thread that could run waited for a CPU. Steps in which a
+process waited for more than a twentieth of the time are dropped: others were at work then.
 """
 
 import os
@@ -11,7 +14,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,13 +24,15 @@ import numpy as np
 import torch
 
 from mmfreq.analysis.speed.workloads import Workload
+from mmfreq.int8 import NO_LINEAR_LAYER, NoLinearLayerError
 from mmfreq.utils.memory import keep_freed_memory
 
 __all__ = ['DONE', 'FIELDS', 'Case', 'measure_group']
 
 MIN_TURN = 0.2  # seconds; quick steps are repeated within a turn
+LONGEST_WAIT = 0.05  # of a step, and of all threads together
 OUT_OF_MEMORY = 'out of memory'
-DONE = ('ok', OUT_OF_MEMORY)
+DONE = ('ok', OUT_OF_MEMORY, NO_LINEAR_LAYER)
 PROCESSES = get_context('forkserver')  # a fork of a process that runs torch may hang
 PROCESSES.set_forkserver_preload(['mmfreq.analysis.speed.workloads', 'mmfreq.models'])
 
@@ -57,12 +62,17 @@ class Case(NamedTuple):
 
 
 # Columns of a result: img_per_s is the median over turns and spread the interquartile range divided
-# by it; latencies are percentiles over steps; ratios are to the reference's speed in the same turn.
+# by it; latencies are percentiles over steps; dropped is the share of steps that waited for a CPU;
+# ratios are to the reference's speed in the same turn; error is that of the outputs beside eager
+# mode, prepare_s the time until the first step is done: building, compiling or exporting.
 FIELDS = (
     *Case._fields,
-    *('status', 'params', 'turns', 'img_per_s', 'spread', 'ms_p50', 'ms_p90', 'ms_p99'),
-    *('memory_mib', 'reference', 'ratio', 'ratio_spread', 'machine', 'torch', 'date'),
+    *('status', 'params', 'turns', 'img_per_s', 'spread', 'ms_p50', 'ms_p90', 'ms_p99', 'dropped'),
+    *('memory_mib', 'reference', 'ratio', 'ratio_spread', 'error', 'prepare_s'),
+    *('machine', 'torch', 'date'),
 )
+
+Step = tuple[float, float]  # seconds, and those that its threads waited for a CPU
 
 
 def measure_group(
@@ -74,8 +84,9 @@ def measure_group(
     """Time several networks in turn.
 
     Args:
-        cases (Sequence[Case]): Networks to compare; ratios are to the first of them, or, for a
-            network ``NAME``, to ``plain:NAME`` or ``FILE.py:NAME`` where that is among them.
+        cases (Sequence[Case]): Networks to compare; ratios are to the first variant of the same
+            network, for a network ``NAME`` to ``plain:NAME`` or ``FILE.py:NAME`` where that is
+            among them, or else to the first of all.
         turns (int): How often each gets its turn.
         warmup (int): Untimed steps before the first turn.
         progress (Callable): Called with a word on what is going on.
@@ -99,7 +110,10 @@ def measure_group(
 
 
 def _reference_of(worker: '_Worker', workers: Sequence['_Worker']) -> '_Worker':
-    """The same network with plain layers or from a file, or else the first of all."""
+    """Another variant, the same network with plain layers or from a file, or the first of all."""
+    variants = [other for other in workers if other.case.model == worker.case.model]
+    if variants[0].case.variant != worker.case.variant:
+        return variants[0]
     name = f':{worker.case.model}'
     return next((other for other in workers if other.case.model.endswith(name)), workers[0])
 
@@ -109,7 +123,7 @@ class _Worker:
 
     def __init__(self, case: Case, warmup: int) -> None:
         self.case = case
-        self.turns: list[list[float]] = []
+        self.turns: list[list[Step]] = []
         self._connection, child = PROCESSES.Pipe()
         self._process = PROCESSES.Process(target=_serve, args=(child, case, warmup), daemon=True)
         with _interrupts_put_off():
@@ -135,20 +149,33 @@ class _Worker:
         row: dict[str, Any] = {**self.case._asdict(), 'status': self.status, **self.facts}
         if self.status != 'ok':
             return row
-        speeds, steps = self.speeds(), [step for turn in self.turns for step in turn]
-        row.update(turns=len(speeds))
-        row['img_per_s'], row['spread'] = _centre_and_spread(speeds)
+        speeds = self.speeds()
+        every = [step for turn in self.turns for step in turn]
+        steps = [seconds for seconds, _ in filter(_is_quiet, every)] or [step[0] for step in every]
+        row.update(turns=len(speeds), dropped=1 - sum(map(_is_quiet, every)) / len(every))
+        known = [speed for speed in speeds if speed is not None]
+        row['img_per_s'], row['spread'] = _centre_and_spread(known)
         for percent in (50, 90, 99):
             row[f'ms_p{percent}'] = 1e3 * float(np.percentile(steps, percent))
         if reference.status == 'ok':
-            ratios = [a / b for a, b in zip(speeds, reference.speeds(), strict=True)]
-            row['reference'] = reference.case.model
-            row['ratio'], row['ratio_spread'] = _centre_and_spread(ratios)
+            pairs = zip(speeds, reference.speeds(), strict=True)
+            ratios = [a / b for a, b in pairs if a is not None and b is not None]
+            if ratios:
+                row['reference'] = reference.case.model
+                if reference.case.variant != self.case.variant:
+                    row['reference'] += f' ({reference.case.variant})'
+                row['ratio'], row['ratio_spread'] = _centre_and_spread(ratios)
         return row
 
-    def speeds(self) -> list[float]:
-        """Images per second of each turn."""
-        return [self.case.batch_size * len(turn) / sum(turn) for turn in self.turns]
+    def speeds(self) -> list[float | None]:
+        """Images per second of each turn, of quiet steps where there are any in any turn."""
+        some_are_quiet = any(_is_quiet(step) for turn in self.turns for step in turn)
+        speeds: list[float | None] = []
+        for turn in self.turns:
+            steps = [step for step in turn if _is_quiet(step) or not some_are_quiet]
+            seconds = sum(step[0] for step in steps)
+            speeds.append(self.case.batch_size * len(steps) / seconds if steps else None)
+        return speeds
 
     def _ask(self, request: str | None = None) -> Any:
         """Send a request, wait for the answer, and keep the status that comes with it."""
@@ -204,16 +231,24 @@ def _serve(connection: Connection, case: Case, warmup: int) -> None:
         connection.send((_describe(error), None))
 
 
+def _is_quiet(step: Step) -> bool:
+    seconds, waited = step
+    return waited <= LONGEST_WAIT * seconds
+
+
 class _Stopwatch:
     """Times steps of a network in this process."""
 
     def __init__(self, case: Case, warmup: int) -> None:
         torch.set_num_threads(case.threads)
+        start = time.perf_counter()
         self.device = torch.device(case.device)
         shape = (case.height, case.width)
         self.workload = Workload(
             case.model, case.mode, case.variant, case.device, shape, case.batch_size
         )
+        self._time_step()
+        ready = time.perf_counter() - start
         before = _read_bytes('/proc/self/status', 'VmRSS')
         Path('/proc/self/clear_refs').write_text('5')  # starts a new peak
         for _ in range(max(warmup, 1)):
@@ -223,11 +258,16 @@ class _Stopwatch:
         else:
             growth = _read_bytes('/proc/self/status', 'VmHWM') - before
             memory = growth + self.workload.size
-        self.facts = dict(params=self.workload.params, memory_mib=memory / 2**20)
-        self.steps_per_turn = max(1, round(MIN_TURN / self._time_step()))
+        self.facts = dict(
+            params=self.workload.params,
+            memory_mib=memory / 2**20,
+            prepare_s=ready,
+            error=self.workload.error,
+        )
+        self.steps_per_turn = max(1, round(MIN_TURN / self._time_step()[0]))
 
-    def turn(self) -> list[float]:
-        """Seconds of each of a few steps."""
+    def turn(self) -> list[Step]:
+        """A few steps."""
         if self.device.type == 'cuda':
             self._time_step()  # fills the allocator's cache, which others could use in the meantime
             seconds = [self._time_step() for _ in range(self.steps_per_turn)]
@@ -235,12 +275,21 @@ class _Stopwatch:
             return seconds
         return [self._time_step() for _ in range(self.steps_per_turn)]
 
-    def _time_step(self) -> float:
-        start = time.perf_counter()
+    def _time_step(self) -> Step:
+        waited, start = _seconds_waited(), time.perf_counter()
         self.workload.step()
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-        return time.perf_counter() - start
+        return time.perf_counter() - start, _seconds_waited() - waited
+
+
+def _seconds_waited() -> float:
+    """How long this process's threads were ready to run and did not, since they began."""
+    nanoseconds = 0
+    for file in Path('/proc/self/task').glob('*/schedstat'):
+        with suppress(OSError):  # a thread may end at any time
+            nanoseconds += int(file.read_text().split()[1])
+    return nanoseconds / 1e9
 
 
 def _limit_memory() -> None:
@@ -260,6 +309,8 @@ def _read_bytes(path: str, name: str) -> int:
 def _describe(error: Exception) -> str:
     """Status for an exception: its first line, or that memory ran out."""
     text = str(error)
+    if isinstance(error, NoLinearLayerError):
+        return NO_LINEAR_LAYER
     exhausted = ('out of memory', "can't allocate memory", 'not enough memory')
     if isinstance(error, MemoryError) or any(phrase in text for phrase in exhausted):
         return OUT_OF_MEMORY

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mmfreq.analysis.speed.benchmark import Case, measure_group
 from mmfreq.analysis.speed.results import ResultFile, describe_machine
+from mmfreq.analysis.speed.runtimes import RUNTIMES, check_runtime
 from mmfreq.analysis.speed.workloads import VARIANTS, load_source, source_of
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import backbone_config
@@ -60,10 +61,12 @@ def plan(choice: Choice) -> list[list[Case]]:
         choice (Choice): What to compare.
 
     Returns:
-        list[list[Case]]: Cases of each group; ratios are to the first of them.
+        list[list[Case]]: Cases of each group: all networks of a setting, or, of several variants,
+        those of one network.
 
     Raises:
         FileNotFoundError: If there is no such config.
+        ImportError: If what a variant needs is missing; the message names the extra to install.
         ValueError: If something is unknown or not there; the message names it.
     """
     models, sizes = choice.models, choice.sizes or ['224']
@@ -94,16 +97,36 @@ def plan(choice: Choice) -> list[list[Case]]:
         unknown = set(variant.split('+')) - set(VARIANTS)
         if unknown:
             raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
+        if set(variant.split('+')) & set(RUNTIMES):
+            _check_alone(variant, choice)
+            check_runtime(variant)
     for device in devices:
         _check_device(device)
     if min(choice.batch_sizes) < 1 or choice.threads < 1:
         raise ValueError('--batch-sizes, --turns and --threads take positive numbers')
     shapes = [_as_shape(size) for size in sizes]
-    settings = itertools.product(devices, choice.modes, choice.variants, shapes, choice.batch_sizes)
+
+    def case(setting: tuple[str, str, tuple[int, int], int], model: str, variant: str) -> Case:
+        device, mode, shape, batch_size = setting
+        return Case(model, mode, variant, device, *shape, batch_size, choice.threads)
+
+    settings = itertools.product(devices, choice.modes, shapes, choice.batch_sizes)
+    if len(choice.variants) == 1:
+        return [
+            [case(setting, model, choice.variants[0]) for model in models] for setting in settings
+        ]
     return [
-        [Case(model, mode, variant, device, *shape, batch_size, choice.threads) for model in models]
-        for device, mode, variant, shape, batch_size in settings
+        [case(setting, model, variant) for variant in choice.variants]
+        for setting, model in itertools.product(settings, models)
     ]
+
+
+def _check_alone(variant: str, choice: Choice) -> None:
+    """Raise a ``ValueError`` if a variant is asked for what it cannot do."""
+    if variant not in RUNTIMES:
+        raise ValueError(f'--variants {variant}: {", ".join(RUNTIMES)} combine with nothing')
+    if list(choice.modes) != ['inference'] or any(device != 'cpu' for device in choice.devices):
+        raise ValueError(f'--variants {variant} is for --modes inference --devices cpu')
 
 
 def measure_missing(
@@ -132,7 +155,7 @@ def measure_missing(
             if not todo or time.monotonic() >= end:
                 continue
             case = todo[0]
-            setting = f'{case.mode} {case.variant} {case.height}x{case.width} x{case.batch_size}'
+            setting = f'{case.mode} {case.height}x{case.width} x{case.batch_size}'
             # The reference runs again if others are compared with it.
             cases = [group[0], *(case for case in todo if case != group[0])]
             measured = measure_group(

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator
 from mmfreq.check_env import STACK
 from mmfreq.version import __version__
 
-__all__ = ['curves', 'write_report']
+__all__ = ['bars', 'curves', 'write_report']
 
 QUANTITIES = {
     'throughput': ('img_per_s', 'Throughput (images per second)'),
@@ -36,10 +36,13 @@ COLUMNS = {
     'ms_p50': 'p50 (ms)',
     'ms_p90': 'p90 (ms)',
     'ms_p99': 'p99 (ms)',
+    'dropped': 'dropped',
     'memory_mib': 'memory (MiB)',
     'ratio': 'ratio',
     'ratio_spread': 'its spread',
     'reference': 'reference',
+    'error': 'error',
+    'prepare_s': 'prepared (s)',
     'status': 'status',
 }
 TEXTS = ('model', 'mode', 'variant', 'device', 'reference', 'status')
@@ -59,9 +62,11 @@ def write_report(rows: Sequence[Row], folder: Path, command: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = []
-    for name, (_, label) in QUANTITIES.items():
-        for mode in dict.fromkeys(row['mode'] for row in rows):
-            figure = curves([row for row in rows if row['mode'] == mode], name)
+    for mode in dict.fromkeys(row['mode'] for row in rows):
+        of_mode = [row for row in rows if row['mode'] == mode]
+        drawn = {name: (curves(of_mode, name), QUANTITIES[name][1]) for name in QUANTITIES}
+        drawn['variants'] = (bars(of_mode), 'Time of a step beside the first variant')
+        for name, (figure, label) in drawn.items():
             if figure is None:
                 continue
             path = folder / f'{name}_{mode}'
@@ -130,6 +135,49 @@ def curves(rows: Sequence[Row], quantity: str) -> Figure | None:
     return figure
 
 
+def bars(rows: Sequence[Row]) -> Figure | None:
+    """Draw the time that each variant of a network takes beside the first, and milliseconds on it.
+
+    Args:
+        rows (Sequence[dict]): Lines of a result file, of one mode.
+
+    Returns:
+        Figure | None: A figure with a panel per image size and batch size; None if there is one
+        variant only.
+    """
+    measured = [row for row in rows if row['status'] == 'ok' and row['ratio']]
+    variants = list(dict.fromkeys(row['variant'] for row in measured))
+    if len(variants) < 2:
+        return None
+    models = list(dict.fromkeys(row['model'] for row in measured))
+    settings = list(dict.fromkeys((_size(row), row['batch_size']) for row in measured))
+    figure, axes = plt.subplots(
+        len(settings),
+        1,
+        figsize=(max(6.4, 0.5 * len(models) * len(variants)), 4.2 * len(settings)),
+        squeeze=False,
+        layout='constrained',
+    )
+    width = 0.85 / len(variants)
+    for (size, batch), ax in zip(settings, axes[:, 0], strict=True):
+        panel = [row for row in measured if (_size(row), row['batch_size']) == (size, batch)]
+        for i, variant in enumerate(variants):
+            of_variant = [row for row in panel if row['variant'] == variant]
+            places = [models.index(row['model']) + (i + 0.5) * width for row in of_variant]
+            heights = [1 / float(row['ratio']) for row in of_variant]
+            drawn = ax.bar(places, heights, width, color=f'C{i}', label=variant)
+            texts = [f'{float(row["ms_p50"]):.0f}' for row in of_variant]
+            ax.bar_label(drawn, texts, fontsize=8, padding=1)
+        ax.axhline(1, color='black', lw=0.8)
+        ax.set_xticks([i + 0.425 for i in range(len(models))], [Path(m).stem for m in models])
+        ax.margins(y=0.12)
+        ax.grid(axis='y', alpha=0.3)
+        ax.set_ylabel(f'Time / time of {variants[0]}')
+        ax.set_title(f'{size} pixels, batch {batch}; on the bars: milliseconds')
+        ax.legend(fontsize=9, ncols=min(4, len(variants)))
+    return figure
+
+
 def _setting(row: Row) -> tuple[str, ...]:
     return row['device'], row['variant'], f'batch {row["batch_size"]}'
 
@@ -169,7 +217,7 @@ def _table_row(row: Row) -> dict[str, Any]:
         text = value
         if name == 'params' and value:
             text = f'{int(value) / 1e6:.2f}'
-        elif name in ('spread', 'ratio_spread') and value:
+        elif name in ('spread', 'ratio_spread', 'dropped') and value:
             text = f'{float(value):.1%}'
         elif name not in TEXTS and '.' in value:
             text = f'{float(value):.3g}' if float(value) < 100 else f'{float(value):.0f}'

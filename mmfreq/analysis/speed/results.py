@@ -47,9 +47,11 @@ class ResultFile:
         if self.path.exists():
             with self.path.open(newline='') as file:
                 reader = csv.DictReader(file)
-                if tuple(reader.fieldnames or FIELDS) != FIELDS:
+                found = set(reader.fieldnames or FIELDS)
+                if not found <= set(FIELDS) or not set(Case._fields) < found:
                     raise ValueError(f'{self.path} is not a result of this benchmark; name another')
-                self.rows = [row for row in reader if row['date']]
+                empty = dict.fromkeys(FIELDS, '')  # for columns that earlier versions did not have
+                self.rows = [{**empty, **row} for row in reader if row['date']]
         others = {row['machine'] for row in self.rows} - set(machines)
         if others:
             raise ValueError(

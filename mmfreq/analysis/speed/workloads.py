@@ -14,6 +14,13 @@ from torch import nn
 from mmfreq.analysis.config_facts import classes_of
 from mmfreq.analysis.cost.flops import count_params
 from mmfreq.analysis.speed import plain
+from mmfreq.analysis.speed.runtimes import (
+    LARGEST_ERROR,
+    LARGEST_ERRORS,
+    RUNTIMES,
+    largest_error,
+    prepare,
+)
 from mmfreq.utils.config_files import is_config, read_model_config
 from mmfreq.zoo import (
     backbone_config,
@@ -27,7 +34,7 @@ from mmfreq.zoo import (
 __all__ = ['MODES', 'VARIANTS', 'Workload', 'data_samples', 'load_source', 'source_of']
 
 MODES = ('inference', 'training')
-VARIANTS = ('eager', 'compiled', 'amp', 'channels-last')
+VARIANTS = ('eager', 'compiled', 'amp', 'bf16', 'channels-last', *RUNTIMES)
 
 
 class Workload:
@@ -48,9 +55,19 @@ class Workload:
         shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
         batch_size (int): Images per step.
 
+    Weights and images are the same in each process, and what a backbone's variants return is
+    compared with eager mode first.
+
     Attributes:
         params (int): Number of parameters.
         size (int): Bytes of the network and the images.
+        error (float, optional): Of the outputs in inference, see
+            :func:`mmfreq.analysis.speed.runtimes.largest_error`; None where there is nothing to
+            compare with.
+
+    Raises:
+        ValueError: If outputs are further from eager's than
+            :data:`mmfreq.analysis.speed.runtimes.LARGEST_ERRORS` allows.
     """
 
     def __init__(
@@ -64,6 +81,7 @@ class Workload:
     ) -> None:
         self.device = torch.device(device)
         self.choices = set(variant.split('+'))
+        torch.manual_seed(0)
         network, channels, samples = _build(model, shape, batch_size)
         self.samples = samples and [sample.to(self.device) for sample in samples]
         self.params = count_params(network)
@@ -80,8 +98,26 @@ class Workload:
         self.forward: Callable[..., Any] = network
         if 'compiled' in self.choices:
             self.forward = torch.compile(network)
+        self.error: float | None = None
+        runtimes = self.choices & set(RUNTIMES)
+        if runtimes:
+            self.samples = None
+            self.network, self.forward = prepare(network, self.images, *runtimes)
         trained = [param for param in network.parameters() if param.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-5) if mode == 'training' else None
+
+        if mode == 'inference' and self.samples is None and variant != 'eager':
+            self._compare()
+
+    def _compare(self) -> None:
+        with torch.inference_mode():
+            expected = self.network(self.images)
+            with self._autocast():
+                found = self.forward(self.images)
+        self.error = largest_error(found, expected)
+        allowed = max(LARGEST_ERRORS.get(choice, LARGEST_ERROR) for choice in self.choices)
+        if self.error > allowed:
+            raise ValueError(f'outputs are {self.error:.1e} from eager mode, {allowed:.0e} at most')
 
     def step(self) -> None:
         """Do the work once; on a GPU it may still run when this returns."""
@@ -105,9 +141,10 @@ class Workload:
         return self.forward(self.images, self.samples, mode=mode)
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        if 'amp' not in self.choices:
+        if not self.choices & {'amp', 'bf16'}:
             return nullcontext()
-        dtype = torch.float16 if self.device.type == 'cuda' else torch.bfloat16
+        is_half = self.device.type == 'cuda' and 'bf16' not in self.choices
+        dtype = torch.float16 if is_half else torch.bfloat16
         return torch.autocast(self.device.type, dtype)
 
 

@@ -21,6 +21,8 @@ __all__ = ['MEASUREMENTS', 'measure', 'smallest_backbones']
 NO_DATA = 'none; counts do not depend on what an image shows'
 RANDOM = 'random images, random weights'
 REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
+DEPLOYED = ('gfnet-h-s', 'dfformer-s18', 'affnet-base', 'dsm-s', 'fdresnet-50')
+GRAPHS = ('eager', 'compiled', 'exported', 'onnxruntime', 'openvino', 'int8', 'bf16')
 
 
 def smallest_backbones() -> list[str]:
@@ -53,6 +55,10 @@ def _families() -> str:
     return f'tools/benchmark.py {names} --sizes 512 --modes training --report work_dirs/families'
 
 
+def _deployed(options: str) -> str:
+    return f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 {options}'
+
+
 def _speed() -> str:
     names = ' '.join([*smallest_backbones(), *RIVALS])
     return (
@@ -69,6 +75,16 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
     published=(lambda: 'tools/analysis_tools/compare_flops.py --csv', NO_DATA),
     speed=(_speed, RANDOM),
     families=(_families, RANDOM),
+    deployed=(
+        lambda: _deployed(f'--variants {" ".join(GRAPHS)} --report work_dirs/deployed'),
+        RANDOM,
+    ),
+    compiled_training=(
+        lambda: _deployed(
+            '--modes training --variants eager compiled --report work_dirs/compiled_training'
+        ),
+        RANDOM,
+    ),
     resolution=(
         lambda: (
             'tools/benchmark.py --preset resolution --modes inference training '
@@ -128,7 +144,7 @@ def measure(name: str, missing: bool = False) -> None:
     machine = 'any'
     if '--report' in command:
         text = written.read_text()
-        if name == 'resolution':
+        if name in ('resolution', 'deployed'):
             for figure in written.parent.glob('*.png'):
                 shutil.copy(figure, 'docs/images')
         machine = next(csv.DictReader(text.splitlines()))['machine']

@@ -5,7 +5,7 @@ is around them is left as it is.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,34 @@ def benchmark_table(sources: Sources, name: str) -> str:
     return f'{_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
 
 
+def variants_table(sources: Sources, name: str) -> str:
+    """Milliseconds of each variant of each network, and their ratio to the first variant."""
+    rows = measured_rows(name)
+    variants = list(dict.fromkeys(row['variant'] for row in rows))
+    lines = []
+    for model in dict.fromkeys(row['model'] for row in rows):
+        line = [f'`{model}`']
+        for variant in variants:
+            row = next(r for r in rows if (r['model'], r['variant']) == (model, variant))
+            line.append(_time_beside_first(row))
+        lines.append(line)
+    dropped = sum(float(row['dropped'] or 0) for row in rows) / len(rows)
+    return (
+        f'{_table(lines, ("backbone", *variants))}\n\n'
+        f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
+        f'behind them the distance of the outputs from {variants[0]} by their norms; '
+        f'{dropped:.0%} of the steps waited for a CPU and were dropped. '
+        f'One image, {sources.note(name)}.'
+    )
+
+
+def _time_beside_first(row: Mapping[str, str]) -> str:
+    if row['status'] != 'ok':
+        return 'no'
+    time = f'{float(row["ms_p50"]):.0f} ({1 / float(row["ratio"]):.2f})'
+    return f'{time}, {float(row["error"]):.0e}' if row['error'] else time
+
+
 def scaling_table(sources: Sources) -> str:
     """Steps on many devices, calculated from those measured on one."""
     rows = rows_of(MEASURED / 'families.csv', (8, 64, 256, 1024), Cluster())
@@ -273,6 +301,8 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),
     scaling=scaling_table,
+    deployed=partial(variants_table, name='deployed'),
+    compiled_training=partial(variants_table, name='compiled_training'),
 )
 
 

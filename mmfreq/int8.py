@@ -5,6 +5,7 @@ one scale for each (dynamic quantisation), so that no images are needed to prepa
 operations, convolutions, norms and activations are not touched.
 """
 
+import logging
 from pathlib import Path
 
 from mmfreq.export import require
@@ -59,14 +60,18 @@ def quantize_linear_layers(path: str | Path, out: str | Path) -> int:
     if not layers:
         raise NoLinearLayerError(NO_LINEAR_LAYER)
     del model.graph.value_info[:]  # shapes that the quantiser finds anew, of transposed weights too
-    quantize_dynamic(
-        model,
-        str(out),
-        op_types_to_quantize=['Gemm', 'MatMul'],
-        nodes_to_quantize=layers,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-    )
+    logging.disable(logging.WARNING)  # it advises steps that hide layers from it
+    try:
+        quantize_dynamic(
+            model,
+            str(out),
+            op_types_to_quantize=['Gemm', 'MatMul'],
+            nodes_to_quantize=layers,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     quantized = onnx.load(str(out))
     quantized.metadata_props.extend(model.metadata_props)
     onnx.save(quantized, str(out))

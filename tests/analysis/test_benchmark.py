@@ -13,8 +13,9 @@ from browser import OPTIONS, find_browser
 from mmfreq.analysis.speed import benchmark
 from mmfreq.analysis.speed.benchmark import FIELDS, Case, measure_group
 from mmfreq.analysis.speed.plan import Choice, plan
-from mmfreq.analysis.speed.report import curves, write_report
+from mmfreq.analysis.speed.report import bars, curves, write_report
 from mmfreq.analysis.speed.results import ResultFile
+from mmfreq.analysis.speed.runtimes import LARGEST_ERRORS, RUNTIMES, check_runtime
 from mmfreq.analysis.speed.workloads import Workload, source_of
 
 MACHINE = 'a machine, 2 cores'
@@ -127,6 +128,86 @@ def test_variants(variant):
     is_last = workload.images.is_contiguous(memory_format=torch.channels_last)
     assert is_last == ('channels-last' in variant)
     assert all(output.isfinite().all() for output in outputs)
+
+
+@pytest.mark.parametrize('variant', ['exported', 'onnxruntime', 'openvino', 'int8', 'bf16'])
+def test_variants_give_what_eager_mode_gives(variant):
+    for package in RUNTIMES.get(variant, ((), ''))[0]:
+        pytest.importorskip(package)
+    workload = Workload('gfnet-ti', 'inference', variant, 'cpu', (32, 32), 1)
+    workload.step()
+    assert workload.error < LARGEST_ERRORS.get(variant, 1e-5)
+
+
+def test_a_fast_wrong_answer_is_an_error(monkeypatch):
+    def wrong(network, images, variant):
+        return network, lambda images: tuple(1.01 * y for y in network(images))
+
+    monkeypatch.setattr('mmfreq.analysis.speed.workloads.prepare', wrong)
+    with pytest.raises(ValueError, match=r'outputs are 1\.0e-02 from eager mode, 1e-04 at most'):
+        Workload('affnet-et', 'inference', 'exported', 'cpu', (32, 32), 1)
+
+
+def test_steps_that_waited_for_a_cpu_are_dropped():
+    def worker(variant, turns):
+        made = object.__new__(benchmark._Worker)
+        made.case, made.status, made.facts = case('a', variant=variant), 'ok', {}
+        made.turns = turns
+        return made
+
+    eager = worker('eager', [[(0.1, 0.0), (0.9, 0.5)], [(0.8, 0.3)], [(0.1, 0.001)]])
+    other = worker('compiled', [[(0.2, 0.0)], [(0.2, 0.0)], [(0.2, 0.0)]])
+    row = eager.result(eager)
+    assert (row['dropped'], row['img_per_s'], row['ms_p99']) == (0.5, 10, 100)
+    row = other.result(benchmark._reference_of(other, [eager, other]))
+    assert (row['ratio'], row['reference'], row['dropped']) == (0.5, 'a (eager)', 0)
+    noisy = worker('eager', [[(0.1, 0.1)], [(0.1, 0.1)]])
+    assert noisy.result(noisy)['img_per_s'] == 10 and noisy.result(noisy)['dropped'] == 1
+
+
+def test_variants_of_a_network_take_turns():
+    def planned(**changes):
+        usual = Choice(['affnet-et', 'gfnet-ti'], ['inference'], ['eager'], [], [], [1], 1, None)
+        return plan(usual._replace(**changes))
+
+    assert [[c.model for c in group] for group in planned()] == [['affnet-et', 'gfnet-ti']]
+    groups = planned(variants=['eager', 'exported'])
+    assert [{c.model for c in group} for group in groups] == [{'affnet-et'}, {'gfnet-ti'}]
+    assert [c.variant for c in groups[0]] == ['eager', 'exported']
+    with pytest.raises(ValueError, match='exported is for --modes inference'):
+        planned(variants=['exported'], modes=['training'])
+    with pytest.raises(ValueError, match='combine with nothing'):
+        planned(variants=['exported+amp'])
+
+
+def test_a_missing_runtime_names_its_extra(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'mmfreq\[openvino\]'"):
+        check_runtime('openvino')
+
+
+def test_bars_have_the_milliseconds_of_their_variants(tmp_path):
+    file = ResultFile(tmp_path / 'results.csv', {MACHINE})
+    file.add(
+        result(model, 64, speed, ms_p50=1000 / speed, variant=variant, ratio=speed / 10)
+        for model in ('a', 'b')
+        for variant, speed in (('eager', 10), ('onnxruntime', 20))
+    )
+    (ax,) = bars(file.rows).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ['eager', 'onnxruntime']
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx([1, 1, 0.5, 0.5])
+    assert [text.get_text() for text in ax.texts] == ['100', '100', '50', '50']
+
+
+def test_files_of_earlier_versions_are_read(tmp_path):
+    path = tmp_path / 'results.csv'
+    row = {name: str(value) for name, value in result('a', 64, 10.0).items()}
+    with path.open('w') as stream:
+        writer = csv.DictWriter(stream, row)
+        writer.writeheader()
+        writer.writerow(row)
+    (read,) = ResultFile(path, {MACHINE}).rows
+    assert read['img_per_s'] == '10.0' and read['dropped'] == read['error'] == ''
 
 
 def test_file_of_results(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from families import TINY
+from torch._dynamo.utils import counters
 
 
 class GraphsWithoutComplexNumbers:
@@ -68,12 +69,30 @@ def test_compiled_training_has_the_same_gradients(name):
 
 
 @pytest.mark.thorough
-def test_code_generated_by_inductor():
+@pytest.mark.parametrize('name', ['GFNet-flat'], indirect=True)
+def test_code_generated_by_inductor(name):
+    """For a second size it is generated once more, for other weights not at all."""
     torch._dynamo.reset()
-    network = TINY['GFNet-flat']().eval()
-    images = torch.randn(SHAPE)
+    counters.clear()
+    network, other = (make(name).eval().requires_grad_(False) for _ in range(2))
+    compiled = torch.compile(network, fullgraph=True)
     with torch.no_grad():
-        agree(torch.compile(network, fullgraph=True)(images), network(images))
+        for count, size in ((1, (64, 40)), (2, (48, 64)), (2, (48, 64))):
+            images = torch.randn(1, 3, *size)
+            for ours, theirs in zip(compiled(images), network(images), strict=True):
+                assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+            assert counters['stats']['unique_graphs'] == count
+            network.load_state_dict(other.state_dict())
+
+
+@pytest.mark.thorough
+def test_a_saved_program_gives_the_same(network, tmp_path):
+    images = torch.randn(1, *SHAPE[1:])
+    program = torch.export.export(network, (images,))
+    torch.export.save(program, tmp_path / 'network.pt2')
+    loaded = torch.export.load(tmp_path / 'network.pt2').module()
+    for ours, theirs in zip(loaded(images), network(images), strict=True):
+        assert (ours - theirs).norm() < 1e-5 * theirs.norm()
 
 
 @pytest.mark.thorough

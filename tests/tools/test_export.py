@@ -138,6 +138,45 @@ def test_a_detector_to_raw_outputs(photo, tmp_path):
     assert printed.count('largest difference') == 10  # scores and boxes of five levels
 
 
+def test_linear_layers_in_8_bits(trained, photo, tmp_path):
+    _, config, checkpoint = trained
+    out = tmp_path / 'int8.onnx'
+    command = (EXPORT, config, checkpoint, '--shape', 64, 96, '--images', photo, '--out', out)
+    printed = here(*command, '--int8', '--force')
+    assert '8 linear layers are in 8 bits' in printed  # two in each of four blocks
+    kinds = [node.op_type for node in onnx.load(out).graph.node]
+    assert kinds.count('MatMulInteger') == 8
+    assert kinds.count('MatMul') == 24  # the transforms are as before
+    session = onnxruntime.InferenceSession(out)
+    assert 'mmfreq' in session.get_modelmeta().custom_metadata_map
+    logits, _ = session.run(None, {'images': np.ones((1, 3, 64, 96), np.float32)})
+    assert logits.shape == (1, 150, 64, 96)
+
+
+def test_what_would_lose_too_much_in_8_bits_is_refused(trained, photo, tmp_path):
+    model, config, checkpoint = trained
+    for name, param in model.backbone.named_parameters():
+        # One channel is large in front of each layer, which takes it back: the rest rounds to 0.
+        if 'norm2' in name:
+            param.data[0] *= 1e6
+        if name.endswith('fc1.weight'):
+            param.data[:, 0] /= 1e6
+        if name.endswith('fc2.weight'):
+            param.data *= 30
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
+    out = tmp_path / 'int8.onnx'
+    command = (EXPORT, config, checkpoint, '--shape', 64, 64, '--images', photo, '--out', out)
+    message = refusal(*command, '--int8')
+    assert 'would lose too much in 8 bits' in message and '--force' in message
+    assert not out.exists()
+
+
+def test_networks_without_linear_layers_have_no_file_in_8_bits(photo, tmp_path):
+    command = (EXPORT, 'affnet-et', '--shape', 64, 64, '--images', photo, '--int8')
+    message = refusal(*command, '--out', tmp_path / 'int8.onnx')
+    assert 'no linear layer to be written in 8 bits' in message
+
+
 @pytest.mark.parametrize('name', TINY)
 @pytest.mark.thorough
 def test_every_family(name, tmp_path):

@@ -247,11 +247,11 @@ class _Stopwatch:
         self.workload = Workload(
             case.model, case.mode, case.variant, case.device, shape, case.batch_size
         )
-        self._time_step()
-        ready = time.perf_counter() - start
         before = _read_bytes('/proc/self/status', 'VmRSS')
         Path('/proc/self/clear_refs').write_text('5')  # starts a new peak
-        for _ in range(max(warmup, 1)):
+        self._time_step()
+        ready = time.perf_counter() - start
+        for _ in range(warmup - 1):
             self._time_step()
         if self.device.type == 'cuda':
             memory = torch.cuda.max_memory_allocated(self.device)

@@ -168,7 +168,7 @@ def bars(rows: Sequence[Row]) -> Figure | None:
             drawn = ax.bar(places, heights, width, color=f'C{i}', label=variant)
             texts = [f'{float(row["ms_p50"]):.0f}' for row in of_variant]
             ax.bar_label(drawn, texts, fontsize=8, padding=1)
-        ax.axhline(1, color='black', lw=0.8)
+        ax.axhline(1, color='black', lw=0.8, zorder=0)
         ax.set_xticks([i + 0.425 for i in range(len(models))], [Path(m).stem for m in models])
         ax.margins(y=0.12)
         ax.grid(axis='y', alpha=0.3)

@@ -21,7 +21,7 @@ __all__ = ['MEASUREMENTS', 'measure', 'smallest_backbones']
 NO_DATA = 'none; counts do not depend on what an image shows'
 RANDOM = 'random images, random weights'
 REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
-DEPLOYED = ('gfnet-h-s', 'dfformer-s18', 'affnet-base', 'dsm-s', 'fdresnet-50')
+DEPLOYED = ('gfnet-h-s', 'dfformer-s18', 'affnet-base', 'dsm-s')
 GRAPHS = ('eager', 'compiled', 'exported', 'onnxruntime', 'openvino', 'int8', 'bf16')
 
 
@@ -55,8 +55,11 @@ def _families() -> str:
     return f'tools/benchmark.py {names} --sizes 512 --modes training --report work_dirs/families'
 
 
-def _deployed(options: str) -> str:
-    return f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 {options}'
+def _deployed() -> str:
+    return (
+        f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 '
+        f'--variants {" ".join(GRAPHS)} --report work_dirs/deployed'
+    )
 
 
 def _speed() -> str:
@@ -75,16 +78,7 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
     published=(lambda: 'tools/analysis_tools/compare_flops.py --csv', NO_DATA),
     speed=(_speed, RANDOM),
     families=(_families, RANDOM),
-    deployed=(
-        lambda: _deployed(f'--variants {" ".join(GRAPHS)} --report work_dirs/deployed'),
-        RANDOM,
-    ),
-    compiled_training=(
-        lambda: _deployed(
-            '--modes training --variants eager compiled --report work_dirs/compiled_training'
-        ),
-        RANDOM,
-    ),
+    deployed=(_deployed, RANDOM),
     resolution=(
         lambda: (
             'tools/benchmark.py --preset resolution --modes inference training '

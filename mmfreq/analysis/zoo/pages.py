@@ -24,7 +24,10 @@ __all__ = ['PAGES', 'fill', 'pages']
 PAGES = tuple(
     map(
         Path,
-        ('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md', 'docs/scaling.md'),
+        (
+            *('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md'),
+            *('docs/export.md', 'docs/scaling.md'),
+        ),
     )
 )
 
@@ -245,9 +248,9 @@ def benchmark_table(sources: Sources, name: str) -> str:
     return f'{_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
 
 
-def variants_table(sources: Sources, name: str) -> str:
+def variants_table(sources: Sources) -> str:
     """Milliseconds of each variant of each network, and their ratio to the first variant."""
-    rows = measured_rows(name)
+    rows = measured_rows('deployed')
     variants = list(dict.fromkeys(row['variant'] for row in rows))
     lines = []
     for model in dict.fromkeys(row['model'] for row in rows):
@@ -262,7 +265,7 @@ def variants_table(sources: Sources, name: str) -> str:
         f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
         f'behind them the distance of the outputs from {variants[0]} by their norms; '
         f'{dropped:.0%} of the steps waited for a CPU and were dropped. '
-        f'One image, {sources.note(name)}.'
+        f'One image, {sources.note("deployed")}.'
     )
 
 
@@ -301,8 +304,7 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),
     scaling=scaling_table,
-    deployed=partial(variants_table, name='deployed'),
-    compiled_training=partial(variants_table, name='compiled_training'),
+    deployed=variants_table,
 )
 
 

@@ -12,7 +12,7 @@ STOREYS = (
     ('inspection.*',),  # data of one's own
     ('serving.*',),  # the page of mmfreq serve
     ('inference.*',),  # predictions for images of one's own
-    ('analysis.*', 'export', 'check_env'),  # reports, files for other programs
+    ('analysis.*', 'export', 'int8', 'check_env'),  # reports, files for other programs
     ('engine.*',),  # runs: configs, hooks, loops, data checks
     ('zoo', 'datasets.*', 'evaluation.*'),  # networks by name, data, metrics
     ('models.*',),  # backbones and what they are made of

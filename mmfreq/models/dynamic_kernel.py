@@ -17,6 +17,7 @@ from mmfreq.ops.kernel_spectrum import (
     kernel_to_spectrum,
     spectrum_to_kernel,
 )
+from mmfreq.ops.tracing import without_autocast
 
 __all__ = ['DynamicKernel', 'check_choice']
 
@@ -84,7 +85,7 @@ class DynamicKernel(SpectralModule):
             Tensor: Kernels of shape ``(B, O, I, k, k)``.
         """
         dtype = compute_dtype(x, self.spectrum)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             pooled = self.pool(x.to(dtype))
             channels, filters, positions, groups = self.attention(pooled)
             local = () if self.local_attention is None else self.local_attention(pooled)

@@ -36,8 +36,7 @@ class StarReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the function element by element, to any shape."""
         if is_traced():
-            positive = F.relu(x)
-            return self.scale * (positive * positive) + self.bias
+            return self.scale * F.relu(x).square() + self.bias
         if torch.is_grad_enabled():
             return _StarReLU.apply(x, self.scale, self.bias)
         return _star_relu_(x.relu_(), self.scale, self.bias)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.kernels import fft, gemm
-from mmfreq.ops.tracing import as_ints
+from mmfreq.ops.tracing import as_ints, without_autocast
 
 __all__ = ['BAND_MASKS', 'LOW_PASS', 'low_frequencies', 'low_pass']
 
@@ -53,7 +53,7 @@ def low_pass(
     channels = x.shape[-3] if x.ndim > 2 else 1
     run = choose_kernel(LOW_PASS, backend, x, size, channels, 'bands')
     kept = low_frequencies(size, tuple(factors), masks)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         return [low.to(x.dtype) for low in run(x.to(compute_dtype(x)), kept)]
 
 

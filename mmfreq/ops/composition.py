@@ -17,7 +17,7 @@ from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import hermitian_for_inverse, inverse_of_hermitian, rfft2
 from mmfreq.ops.kernel_spectrum import spectrum_to_kernel
 from mmfreq.ops.products import product_along_rows
-from mmfreq.ops.tracing import is_compiled_for_cpu, is_traced
+from mmfreq.ops.tracing import is_compiled_for_cpu, is_traced, without_autocast
 
 __all__ = ['COMPOSE', 'Attentions', 'compose_kernels']
 
@@ -74,7 +74,7 @@ def compose_kernels(
     if is_compiled_for_cpu(spectrum):
         return _operator(spectrum.to(dtype), group_map, *attentions, shape)
     compose = choose_kernel(COMPOSE, backend, spectrum, size, 1, 'kernels')
-    with torch.autocast(spectrum.device.type, enabled=False):
+    with without_autocast(spectrum.device):
         return compose(spectrum.to(dtype), group_map, attentions, shape)
 
 

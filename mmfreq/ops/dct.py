@@ -9,6 +9,7 @@ from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernels import fft, gemm
 from mmfreq.ops.kernels.triton import load as triton
+from mmfreq.ops.tracing import without_autocast
 
 __all__ = ['KERNELS', 'dct2', 'dct_frequencies', 'idct2']
 
@@ -85,7 +86,7 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
             f'a DCT needs features of shape (B, H, W, C), at least 1 x 1, got {tuple(x.shape)}'
         )
     _, height, width, channels = x.shape
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         maps = x.permute(0, 3, 1, 2)
         kernel = choose_kernel(KERNELS, backend, maps, (height, width), channels, 'dct')
         return kernel(x, compute_dtype(x), inverse)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mmfreq.ops.layout import without_slow_strides
 from mmfreq.ops.matrices import constant, shares
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.tracing import is_traced, without_autocast
 
 __all__ = [
     'LowFrequencies',
@@ -84,7 +84,7 @@ def rfft2(x: Tensor, norm: str = 'ortho') -> Tensor:
         raise TypeError(f'rfft2 transforms real images, got a tensor of dtype {x.dtype}')
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f'rfft2 needs images of at least 1 x 1 pixels, got shape {tuple(x.shape)}')
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         dtype = compute_dtype(x)
         images = without_slow_strides(x, dtype) if x.ndim == 4 else x.to(dtype)
         if images.requires_grad and torch.is_grad_enabled() and not is_traced():
@@ -141,7 +141,7 @@ def inverse_of_hermitian(z: Tensor, s: tuple[int, int], norm: str = 'ortho') -> 
     Returns:
         Tensor: Real images of shape ``(..., H, W)``.
     """
-    with torch.autocast(z.device.type, enabled=False):
+    with without_autocast(z.device):
         return torch.fft.irfft2(z, s=s, norm=norm)
 
 

@@ -1,7 +1,6 @@
 """Filtering in the frequency domain, the operation behind global-filter token mixers."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernels import fft, gemm, mixed
 from mmfreq.ops.kernels.triton import load as triton
 from mmfreq.ops.layout import like
-from mmfreq.ops.tracing import is_compiled_for_cpu
+from mmfreq.ops.tracing import is_compiled_for_cpu, without_autocast
 
 __all__ = ['KERNELS', 'dynamic_filter2d', 'spectral_filter2d']
 
@@ -104,8 +103,7 @@ def _filter(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
         backend = choose_backend(backend, x, (height, width), channels)
         return _filter_operator(x, weight, coefficients, backend)
     kernel = choose_kernel(KERNELS, backend, x, (height, width), channels)
-    autocast = torch.is_autocast_enabled(x.device.type)  # a context costs small maps two percent
-    with torch.autocast(x.device.type, enabled=False) if autocast else nullcontext():
+    with without_autocast(x.device):  # a context costs small maps two percent
         return kernel(x, weight, coefficients)
 
 

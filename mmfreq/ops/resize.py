@@ -7,7 +7,7 @@ from torch import Tensor
 from mmfreq.ops.derived import derived
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.spectrum import from_parts, to_parts
-from mmfreq.ops.tracing import is_compiled
+from mmfreq.ops.tracing import is_compiled, without_autocast
 
 __all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter', 'resize_filter_once']
 
@@ -56,7 +56,7 @@ def resize_filter(
         )
     if tuple(old_size) == tuple(new_size):
         return weight
-    with torch.autocast(weight.device.type, enabled=False):
+    with without_autocast(weight.device):
         resized = _RESIZERS[mode](weight.to(compute_dtype(weight)), old_size, new_size)
     return resized.to(weight.dtype)
 

@@ -3,11 +3,21 @@
 import logging
 import operator
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ['as_ints', 'is_compiled', 'is_compiled_for_cpu', 'is_exported', 'is_traced', 'log']
+__all__ = [
+    'as_ints',
+    'is_compiled',
+    'is_compiled_for_cpu',
+    'is_exported',
+    'is_traced',
+    'log',
+    'without_autocast',
+]
 
 
 def is_traced() -> bool:
@@ -33,6 +43,13 @@ def is_compiled_for_cpu(x: Tensor) -> bool:
 @torch.compiler.assume_constant_result
 def _is_exporting() -> bool:
     return torch.compiler.is_exporting()  # always true where ``torch.compile`` looks into it
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Turn autocast off, or do nothing where it is: exported graphs keep what is not needed."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 def as_ints(*sizes: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from mmfreq.ops.fft import compute_dtype, irfft2, rfft2
 from mmfreq.ops.layout import like
 from mmfreq.ops.products import product_of_parts
 from mmfreq.ops.spectrum import from_parts, to_parts
-from mmfreq.ops.tracing import is_traced
+from mmfreq.ops.tracing import is_traced, without_autocast
 
 __all__ = ['AdaptiveFilter']
 
@@ -59,7 +59,7 @@ class AdaptiveFilter(SpectralModule):
         """Filter features ``(B, H, W, C)``; computed in fp32 or better with autocast off."""
         maps = x.permute(0, 3, 1, 2)
         height, width = maps.shape[-2:]
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             images = maps.to(compute_dtype(x, self.w1))
             kernel = choose_kernel(KERNELS, self.backend, maps, (height, width), maps.shape[1])
             filtered = like(images, kernel(self, images))

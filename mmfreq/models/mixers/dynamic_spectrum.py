@@ -7,6 +7,7 @@ from mmfreq.models.layers import SpectralModule
 from mmfreq.models.mixers.expanded import ExpandedMixer
 from mmfreq.models.pointwise import Mlp
 from mmfreq.ops.dct import dct2, dct_frequencies, idct2
+from mmfreq.ops.tracing import without_autocast
 
 __all__ = ['DynamicSpectrum', 'SpectrumBands']
 
@@ -39,7 +40,7 @@ class DynamicSpectrum(SpectralModule, ExpandedMixer):
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Weigh bands of each channel, see :meth:`ExpandedMixer.mix`."""
         spectrum = dct2(expanded, self.backend)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             profiles = self.bands((x.shape[1], x.shape[2]))
             weights = (profiles.flatten(1).T @ self.gains(x)).to(spectrum.dtype)
             weighted = spectrum * weights.reshape(spectrum.shape)
@@ -54,7 +55,7 @@ class DynamicSpectrum(SpectralModule, ExpandedMixer):
         Returns:
             Tensor: Gains between 0 and 2, shape ``(B, bands, 2 * C)``.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             pooled = x.mean((1, 2)).to(self.logits.dtype)
             dynamic = self.generator(pooled).unflatten(-1, self.logits.shape)
             return 2 * torch.sigmoid(self.logits + dynamic)

@@ -16,7 +16,7 @@ from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
 from mmfreq.ops.products import product_along_columns, product_along_rows, product_of_parts
-from mmfreq.ops.tracing import as_ints, is_traced
+from mmfreq.ops.tracing import as_ints, is_traced, without_autocast
 
 __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
 
@@ -29,8 +29,8 @@ def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tenso
         stored = derived(weight, 'gains', _gains)
     gains = [stored[0], stored[1]]
     if coefficients is not None:
-        size = (len(x), weight.shape[1], -1)
-        gains = [(part.reshape(-1, len(weight)) @ coefficients).reshape(size) for part in gains]
+        size = (x.shape[0], weight.shape[1], -1)
+        gains = [(part.reshape(-1, weight.shape[0]) @ coefficients).reshape(size) for part in gains]
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
     return like(x, _filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
 
@@ -78,7 +78,7 @@ def transform_cosines(x: Tensor, dtype: torch.dtype, inverse: bool) -> Tensor:
 
 def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
     """See :data:`mmfreq.ops.spectrum.TO_PARTS`."""
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         real, imag = _rdft2(x.to(compute_dtype(x)))
         scale = _scale(x.shape[-2] * x.shape[-1], norm)
         return (real, imag) if scale == 1 else (real * scale, imag * scale)
@@ -86,7 +86,7 @@ def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
 
 def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
     """See :data:`mmfreq.ops.spectrum.FROM_PARTS`."""
-    with torch.autocast(real.device.type, enabled=False):
+    with without_autocast(real.device):
         images = _irdft2(real, imag, width)
         scale = _scale(real.shape[-2] * width, norm)
         return images if scale == 1 else images / scale

@@ -6,16 +6,20 @@ operations, convolutions, norms and activations are not touched.
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from mmfreq.export import require
+from torch import Tensor
+
+from mmfreq.export import Exportable, export_onnx, require
 
 __all__ = [
     'LOSSES',
     'LOSS_OF_NUMBERS',
     'NO_LINEAR_LAYER',
     'NoLinearLayerError',
-    'quantize_linear_layers',
+    'export_int8',
 ]
 
 # What a file may lose at most: a share of labels, or else of an output's largest number.
@@ -29,20 +33,37 @@ class NoLinearLayerError(ValueError):
     """A network has nothing that is to be written in integers."""
 
 
-def quantize_linear_layers(path: str | Path, out: str | Path) -> int:
-    """Write a file with linear layers in integers.
+def export_int8(
+    network: Exportable,
+    images: Tensor,
+    path: str | Path,
+    dynamic_batch: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write a network as an ONNX file with linear layers in integers.
 
     Args:
-        path (str | Path): From :func:`mmfreq.export.export_onnx`.
-        out (str | Path): The file to write.
+        network (Exportable): As in :func:`mmfreq.export.export_onnx`, like all that follow.
+        images (Tensor): As there.
+        path (str | Path): As there.
+        dynamic_batch (bool): As there. Defaults to False.
+        metadata (Mapping[str, str], optional): As there. Defaults to None.
 
     Returns:
         int: How many layers there are.
 
     Raises:
-        ImportError: If onnxruntime is missing; the message names the extra to install.
-        NoLinearLayerError: If the network has no linear layer.
+        ImportError: If a package is missing; the message names the extra to install.
+        NoLinearLayerError: If the network has no linear layer; no file is written.
+        ValueError: If a layer cannot be exported; the message names it.
     """
+    with TemporaryDirectory() as folder:
+        precise = Path(folder) / 'float32.onnx'
+        export_onnx(network, images, precise, dynamic_batch, metadata)
+        return _quantize(precise, path)
+
+
+def _quantize(path: Path, out: str | Path) -> int:
     onnx = require('onnx')
     require('onnxruntime')
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -9,9 +9,7 @@ DFFormer-S18, eager and compiled, in float32 and with AMP. A short table comes l
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from tabulate import tabulate
@@ -54,7 +52,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[str, str]]]:
     """What is further from float64 than it may be, and the worst distance by backend."""
     wrong: list[str] = []
     worst: dict[tuple[str, float], float] = {}
@@ -82,8 +80,8 @@ def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[Any
     return wrong, lines
 
 
-def time_operations(device: str, out: Path, write_table: bool) -> list[tuple[Any, ...]]:
-    """Milliseconds of each backend, and how often a copy of the features fits into them."""
+def time_operations(device: str, out: Path, write_table: bool) -> list[tuple[str, str]]:
+    """Milliseconds of each backend, of the plain formula and of a copy of the features."""
     backends = ['fft', 'gemm', 'mixed'] + ['triton'] * (device != 'cpu')
     shapes = [as_map_shape(shape) for shape in SHAPES]
     rows = measure_operations(
@@ -96,13 +94,13 @@ def time_operations(device: str, out: Path, write_table: bool) -> list[tuple[Any
     for i, row in enumerate(rows):
         if row['backend'] == 'plain':
             group = {r['backend']: r for r in rows[i : i + len(backends) + 2]}
-            times = ', '.join(f'{name} {group[name]["ms"]}' for name in (*group,))
+            times = ', '.join(f'{name} {group[name]["ms"]}' for name in group)
             size = f'{row["height"]}x{row["width"]}x{row["channels"]}'
             lines.append((f'{row["operation"]} {size} {row["layout"]}', f'{times} ms'))
     return lines
 
 
-def time_networks(device: str, batch_size: int, out: Path, minutes: float) -> list[tuple[Any, ...]]:
+def time_networks(device: str, batch_size: int, out: Path, minutes: float) -> list[tuple[str, str]]:
     """Images per second of each variant."""
     groups = plan(Choice(MODELS, MODES, VARIANTS, [device], ['224'], [batch_size], 2, None))
     results = ResultFile(out / 'networks.csv', {describe_machine(device)})
@@ -114,11 +112,6 @@ def time_networks(device: str, batch_size: int, out: Path, minutes: float) -> li
         )
         for row in results.rows
     ]
-
-
-def print_table(lines: Sequence[tuple[Any, ...]]) -> None:
-    """What was found, in two columns."""
-    print(tabulate(lines, ('what', 'result'), tablefmt='github'))
 
 
 def main() -> None:
@@ -134,7 +127,7 @@ def main() -> None:
         left = args.minutes - (time.monotonic() - start) / 60
         lines += time_networks(args.device, args.batch_size, out, max(left, 0))
     print(f'{describe_machine(args.device)}, torch {torch.__version__}; files in {out}')
-    print_table(lines)
+    print(tabulate(lines, ('what', 'result'), tablefmt='github'))
     if wrong:
         sys.exit('error: ' + '\n'.join(wrong))
 

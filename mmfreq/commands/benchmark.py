@@ -15,7 +15,7 @@ from tabulate import tabulate
 from mmfreq.analysis.speed.benchmark import DONE, Case
 from mmfreq.analysis.speed.plan import PRESETS, Choice, measure_missing, plan
 from mmfreq.analysis.speed.report import write_report
-from mmfreq.analysis.speed.results import ResultFile, describe_machine, regressions
+from mmfreq.analysis.speed.results import ResultFile, describe_machine, regressions, share_dropped
 from mmfreq.analysis.speed.workloads import MODES, VARIANTS
 from mmfreq.engine.command_line import errors_as_messages, make_parser, this_command
 from mmfreq.zoo import PEERS
@@ -118,9 +118,8 @@ def main() -> None:
     columns = [*Case._fields, 'img_per_s', 'spread', 'dropped', 'ratio', 'error', 'prepare_s']
     columns += ['memory_mib', 'status']
     print(tabulate([[row[name] for name in columns] for row in rows], columns))
-    dropped = [float(row['dropped']) for row in rows if row['dropped']]
-    if dropped:
-        share = sum(dropped) / len(dropped)
+    share = share_dropped(rows)
+    if share is not None:
         print(f'{share:.0%} of the steps waited for a CPU and were dropped')
     print(f'results in {out}')
     if args.preset and not torch.cuda.is_available():

@@ -8,7 +8,6 @@ only. Networks for other images than RGB are compared on random numbers.
 import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmcv
@@ -29,7 +28,7 @@ from mmfreq.engine.config_options import read_with_options
 from mmfreq.export import BackboneOnly, Exportable, compare, export_onnx, part_to_export
 from mmfreq.inference.model import load_model
 from mmfreq.inference.onnx_file import metadata_of
-from mmfreq.int8 import LOSS_OF_NUMBERS, LOSSES, quantize_linear_layers
+from mmfreq.int8 import LOSS_OF_NUMBERS, LOSSES, export_int8
 from mmfreq.utils.config_files import is_config
 from mmfreq.zoo import (
     backbone_config,
@@ -92,16 +91,6 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     add_trust_option(parser)
     return parser.parse_args()
-
-
-def export_int8(
-    network: Exportable, images: Tensor, out: Path, dynamic_batch: bool, about: dict[str, str]
-) -> int:
-    """Write a file with linear layers in integers; returns how many there are."""
-    with TemporaryDirectory() as folder:
-        precise = Path(folder) / 'float32.onnx'
-        export_onnx(network, images, precise, dynamic_batch, about)
-        return quantize_linear_layers(precise, out)
 
 
 def images_of(config: Config | None) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmfreq.ops.choice import choose_kernel
 from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.kernels import fft, gemm
-from mmfreq.ops.tracing import as_ints, without_autocast
+from mmfreq.ops.tracing import as_int, without_autocast
 
 __all__ = ['BAND_MASKS', 'LOW_PASS', 'low_frequencies', 'low_pass']
 
@@ -48,8 +48,7 @@ def low_pass(
     Returns:
         list[Tensor]: Features for each factor, shape and dtype of ``x``.
     """
-    height, width = as_ints(*x.shape[-2:])
-    size = height, width
+    size = as_int(x.shape[-2]), as_int(x.shape[-1])
     channels = x.shape[-3] if x.ndim > 2 else 1
     run = choose_kernel(LOW_PASS, backend, x, size, channels, 'bands')
     kept = low_frequencies(size, tuple(factors), masks)

@@ -12,8 +12,10 @@ auto      the fastest of them for maps like these, from a table of measurements
 
 ``auto`` is replaced by the environment variable ``MMFREQ_BACKEND`` where that is set; a backend
 that is asked for by an argument or a config is always used. Compiled and exported graphs get
-``gemm``, because compilers have no complex numbers; graphs traced by TorchScript, those of the
-FLOPs report among them, get ``fft``, so that they are the same on every machine.
+``gemm``, because compilers have no complex numbers, but for filters and FDConv's kernels that are
+compiled for a CPU, which are operators with eager mode's choice inside; graphs traced by
+TorchScript, those of the FLOPs report among them, get ``fft``, so that they are the same on every
+machine.
 
 An operation is a table of kernels, one for each backend that has it. For an operation, a graph or
 maps that a backend has no kernel for, another one stands in: ``gemm`` for the cosine transform,
@@ -32,7 +34,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from mmfreq.ops.tracing import as_ints, is_traced, log
+from mmfreq.ops.tracing import as_int, is_traced, log
 
 __all__ = [
     'BACKENDS',
@@ -129,7 +131,7 @@ def choose_backend(
     mode = 'training' if torch.is_grad_enabled() and x.requires_grad else 'inference'
     channels_last = x.ndim == 4 and x.stride(1) == 1
     conditions = (operation, x.device.type, mode, 'channels-last' if channels_last else 'planes')
-    return _constant_best(conditions, as_ints(*size, channels))
+    return _constant_best(conditions, (as_int(size[0]), as_int(size[1]), as_int(channels)))
 
 
 class _Row(NamedTuple):
@@ -144,7 +146,7 @@ class _Row(NamedTuple):
     channels: int
     backend: str
 
-    def distance(self, shape: tuple[int, ...]) -> float:
+    def distance(self, shape: tuple[int, int, int]) -> float:
         """How different maps of another shape ``(H, W, C)`` are, mostly by the length of sides."""
         sides = math.log2(shape[0] * shape[1] / (self.height * self.width)) / 2
         channels = math.log2(shape[2] / self.channels)
@@ -182,12 +184,12 @@ def _table() -> tuple[_Row, ...]:
 
 
 @torch.compiler.assume_constant_result
-def _constant_best(conditions: tuple[str, ...], shape: tuple[int, ...]) -> str:
+def _constant_best(conditions: tuple[str, str, str, str], shape: tuple[int, int, int]) -> str:
     return _measured_best(conditions, shape)
 
 
 @lru_cache(maxsize=4096)
-def _measured_best(conditions: tuple[str, ...], shape: tuple[int, ...]) -> str:
+def _measured_best(conditions: tuple[str, str, str, str], shape: tuple[int, int, int]) -> str:
     """Backend of the most similar maps in the table; cached, so each choice is logged once."""
     operation, device, mode, layout = conditions
     rows = [row for row in _table() if row[:4] == conditions]

@@ -290,80 +290,44 @@ def _weigh(images: Tensor, attentions: Attentions, factors: Tensor | None) -> Te
 # network's kernels it makes products that take forty times as long.
 
 
-@torch.library.custom_op('mmfreq::compose_kernels', mutates_args=())
-def _operator(
-    spectrum: Tensor,
-    group_map: Tensor,
-    groups: Tensor,
-    channels: Tensor,
-    filters: Tensor,
-    positions: Tensor | None,
-    windows: Tensor | None,
-    local: Tensor | None,
-    shape: list[int],
-) -> Tensor:
-    attentions = Attentions(groups, channels, filters, positions, windows, local)
-    with torch.autocast('cpu', enabled=False):
-        return _composed(spectrum, group_map, attentions, _as_shape(shape)).contiguous()
+OPERANDS = """Tensor spectrum, Tensor group_map, Tensor groups, Tensor channels, Tensor filters,
+    Tensor? positions, Tensor? windows, Tensor? local, int[] shape"""
+
+
+@torch.library.custom_op(
+    'mmfreq::compose_kernels', mutates_args=(), schema=f'({OPERANDS}) -> Tensor'
+)
+def _operator(spectrum: Tensor, group_map: Tensor, *others: Any) -> Tensor:
+    *attentions, shape = others
+    with without_autocast(spectrum.device):
+        return _composed(spectrum, group_map, Attentions(*attentions), shape).contiguous()
 
 
 @_operator.register_fake
-def _(
-    spectrum: Tensor,
-    group_map: Tensor,
-    groups: Tensor,
-    channels: Tensor,
-    filters: Tensor,
-    positions: Tensor | None,
-    windows: Tensor | None,
-    local: Tensor | None,
-    shape: list[int],
-) -> Tensor:
-    return groups.new_empty(len(groups), *shape)
+def _(spectrum: Tensor, group_map: Tensor, groups: Tensor, *others: Any) -> Tensor:
+    return groups.new_empty(len(groups), *others[-1])
 
 
-@torch.library.custom_op('mmfreq::compose_kernels_gradients', mutates_args=())
+@torch.library.custom_op(
+    'mmfreq::compose_kernels_gradients',
+    mutates_args=(),
+    schema=f'(Tensor grad, {OPERANDS}) -> Tensor[]',
+)
 def _gradient_operator(
-    grad: Tensor,
-    spectrum: Tensor,
-    group_map: Tensor,
-    groups: Tensor,
-    channels: Tensor,
-    filters: Tensor,
-    positions: Tensor | None,
-    windows: Tensor | None,
-    local: Tensor | None,
-    shape: list[int],
+    grad: Tensor, spectrum: Tensor, group_map: Tensor, *others: Any
 ) -> list[Tensor]:
-    attentions = Attentions(groups, channels, filters, positions, windows, local)
-    sides = _as_shape(shape)
-    with torch.autocast('cpu', enabled=False):
-        images = _images(spectrum, group_map, groups, sides)
+    *weights, shape = others
+    attentions = Attentions(*weights)
+    with without_autocast(grad.device):
+        images = _images(spectrum, group_map, attentions.groups, shape)
         factors = _local_factors(attentions)
-        grads = _gradients_in_place(spectrum, group_map, attentions, sides, images, factors, grad)
+        grads = _gradients_in_place(spectrum, group_map, attentions, shape, images, factors, grad)
     return [found.contiguous() for found in grads if found is not None]
 
 
 @_gradient_operator.register_fake
-def _(
-    grad: Tensor,
-    spectrum: Tensor,
-    group_map: Tensor,
-    groups: Tensor,
-    channels: Tensor,
-    filters: Tensor,
-    positions: Tensor | None,
-    windows: Tensor | None,
-    local: Tensor | None,
-    shape: list[int],
-) -> list[Tensor]:
-    operands = (spectrum, groups, channels, filters, positions, windows, local)
-    return [x.new_empty(x.shape) for x in operands if x is not None]
-
-
-def _as_shape(shape: list[int]) -> Shape:
-    out_channels, in_channels, height, width = shape
-    return out_channels, in_channels, height, width
+def _(grad: Tensor, spectrum: Tensor, group_map: Tensor, *others: Any) -> list[Tensor]:
+    return [x.new_empty(x.shape) for x in (spectrum, *others[:-1]) if x is not None]
 
 
 def _keep_operands(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -138,7 +138,7 @@ def _filter_operator(
     x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str
 ) -> Tensor:
     kernel = KERNELS.get(backend, fft.filter_maps)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         return kernel(x, weight, coefficients)
 
 

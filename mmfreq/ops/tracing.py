@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    'as_ints',
+    'as_int',
     'is_compiled',
     'is_compiled_for_cpu',
     'is_exported',
@@ -52,9 +52,9 @@ def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-def as_ints(*sizes: int) -> tuple[int, ...]:
-    """Sides of maps as numbers also where a graph is made, which is then for this size only."""
-    return tuple([operator.index(size) for size in sizes])
+def as_int(size: int) -> int:
+    """A side of maps as a number also where a graph is made, which is then for this size only."""
+    return operator.index(size)
 
 
 def log(message: str, level: int = logging.DEBUG) -> None:

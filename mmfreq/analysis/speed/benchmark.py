@@ -149,9 +149,8 @@ class _Worker:
         row: dict[str, Any] = {**self.case._asdict(), 'status': self.status, **self.facts}
         if self.status != 'ok':
             return row
-        speeds = self.speeds()
-        every = [step for turn in self.turns for step in turn]
-        steps = [seconds for seconds, _ in filter(_is_quiet, every)] or [step[0] for step in every]
+        speeds, every = self.speeds(), [step for turn in self.turns for step in turn]
+        steps = [seconds for turn in self.counted() for seconds in turn]
         row.update(turns=len(speeds), dropped=1 - sum(map(_is_quiet, every)) / len(every))
         known = [speed for speed in speeds if speed is not None]
         row['img_per_s'], row['spread'] = _centre_and_spread(known)
@@ -167,15 +166,15 @@ class _Worker:
                 row['ratio'], row['ratio_spread'] = _centre_and_spread(ratios)
         return row
 
+    def counted(self) -> list[list[float]]:
+        """Seconds of the quiet steps of each turn, or of all steps if there is no quiet one."""
+        quiet = [[step[0] for step in turn if _is_quiet(step)] for turn in self.turns]
+        return quiet if any(quiet) else [[step[0] for step in turn] for turn in self.turns]
+
     def speeds(self) -> list[float | None]:
-        """Images per second of each turn, of quiet steps where there are any in any turn."""
-        some_are_quiet = any(_is_quiet(step) for turn in self.turns for step in turn)
-        speeds: list[float | None] = []
-        for turn in self.turns:
-            steps = [step for step in turn if _is_quiet(step) or not some_are_quiet]
-            seconds = sum(step[0] for step in steps)
-            speeds.append(self.case.batch_size * len(steps) / seconds if steps else None)
-        return speeds
+        """Images per second of each turn, None for one without steps that count."""
+        size = self.case.batch_size
+        return [size * len(turn) / sum(turn) if turn else None for turn in self.counted()]
 
     def _ask(self, request: str | None = None) -> Any:
         """Send a request, wait for the answer, and keep the status that comes with it."""

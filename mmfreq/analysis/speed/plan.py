@@ -98,7 +98,7 @@ def plan(choice: Choice) -> list[list[Case]]:
         if unknown:
             raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
         if set(variant.split('+')) & set(RUNTIMES):
-            _check_alone(variant, choice)
+            _check_alone(variant, choice.modes, devices)
             check_runtime(variant)
     for device in devices:
         _check_device(device)
@@ -121,11 +121,11 @@ def plan(choice: Choice) -> list[list[Case]]:
     ]
 
 
-def _check_alone(variant: str, choice: Choice) -> None:
+def _check_alone(variant: str, modes: Sequence[str], devices: Sequence[str]) -> None:
     """Raise a ``ValueError`` if a variant is asked for what it cannot do."""
     if variant not in RUNTIMES:
         raise ValueError(f'--variants {variant}: {", ".join(RUNTIMES)} combine with nothing')
-    if list(choice.modes) != ['inference'] or any(device != 'cpu' for device in choice.devices):
+    if list(modes) != ['inference'] or any(device != 'cpu' for device in devices):
         raise ValueError(f'--variants {variant} is for --modes inference --devices cpu')
 
 

@@ -13,7 +13,7 @@ import torch
 from mmfreq.analysis.speed.benchmark import DONE, FIELDS, Case
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['ResultFile', 'describe_machine', 'regressions', 'write_rows']
+__all__ = ['ResultFile', 'describe_machine', 'regressions', 'share_dropped', 'write_rows']
 
 TOLERANCE = 0.15  # by which a ratio may fall before it is a regression
 
@@ -119,6 +119,20 @@ def regressions(
             if new < (1 - TOLERANCE) * old:
                 worse.append(f'{" ".join(what)}: {new:.2f}, recorded {old:.2f}')
     return worse
+
+
+def share_dropped(rows: Iterable[Mapping[str, str]]) -> float | None:
+    """Mean share of steps that were dropped; where all of them had waited for a CPU, none was.
+
+    Args:
+        rows (Iterable[Mapping]): Lines of a result file.
+
+    Returns:
+        float | None: The share, None if nothing is known.
+    """
+    known = [float(row['dropped']) for row in rows if row['dropped']]
+    dropped = [share if share < 1 else 0.0 for share in known]
+    return sum(dropped) / len(dropped) if dropped else None
 
 
 def _as_text(value: Any) -> str:

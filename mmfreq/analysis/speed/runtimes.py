@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmfreq import export
-from mmfreq.int8 import LOSS_OF_NUMBERS, quantize_linear_layers
+from mmfreq.int8 import LOSS_OF_NUMBERS, export_int8
 
 __all__ = [
     'LARGEST_ERROR',
@@ -71,9 +71,8 @@ def prepare(network: nn.Module, images: Tensor, variant: str) -> tuple[nn.Module
             return part, torch.export.export(part, (images,)).module()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'network.onnx'
-        export.export_onnx(part, images, path)
-        if variant == 'int8':
-            quantize_linear_layers(path, path)
+        write = export_int8 if variant == 'int8' else export.export_onnx
+        write(part, images, path)
         run = _with_openvino if variant == 'openvino' else _with_onnxruntime
         return part, run(path)
 

@@ -22,6 +22,8 @@ NO_DATA = 'none; counts do not depend on what an image shows'
 RANDOM = 'random images, random weights'
 REFERENCE = 'gfnet-h-ti'  # ratios of speed are to it
 DEPLOYED = ('gfnet-h-s', 'dfformer-s18', 'affnet-base', 'dsm-s')
+# Which figures of a report the pages show.
+FIGURES = {'resolution': '*.png', 'deployed': 'variants_*.png'}
 GRAPHS = ('eager', 'compiled', 'exported', 'onnxruntime', 'openvino', 'int8', 'bf16')
 
 
@@ -138,8 +140,8 @@ def measure(name: str, missing: bool = False) -> None:
     machine = 'any'
     if '--report' in command:
         text = written.read_text()
-        if name in ('resolution', 'deployed'):
-            for figure in written.parent.glob('*.png'):
+        if name in FIGURES:
+            for figure in written.parent.glob(FIGURES[name]):
                 shutil.copy(figure, 'docs/images')
         machine = next(csv.DictReader(text.splitlines()))['machine']
     (MEASURED / f'{name}.csv').write_text(text)

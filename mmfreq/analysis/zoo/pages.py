@@ -13,6 +13,7 @@ from typing import Any
 from tabulate import tabulate
 
 from mmfreq.analysis.config_facts import decoder_of
+from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
@@ -259,12 +260,11 @@ def variants_table(sources: Sources) -> str:
             row = next(r for r in rows if (r['model'], r['variant']) == (model, variant))
             line.append(_time_beside_first(row))
         lines.append(line)
-    dropped = sum(float(row['dropped'] or 0) for row in rows) / len(rows)
     return (
         f'{_table(lines, ("backbone", *variants))}\n\n'
         f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
         f'behind them the distance of the outputs from {variants[0]} by their norms; '
-        f'{dropped:.0%} of the steps waited for a CPU and were dropped. '
+        f'{share_dropped(rows):.0%} of the steps waited for a CPU and were dropped. '
         f'One image, {sources.note("deployed")}.'
     )
 

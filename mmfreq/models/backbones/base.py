@@ -19,7 +19,7 @@ from mmfreq.models.layers import apply_norm, set_backend
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.models.stage import Stage
 from mmfreq.ops.layout import is_channels_last, to_channels_last, to_planes
-from mmfreq.ops.tracing import as_ints, is_compiled, is_traced
+from mmfreq.ops.tracing import as_int, is_compiled, is_traced
 from mmfreq.utils.config_tree import as_list
 
 __all__ = ['BATCH_NORM', 'LAYER_NORM', 'StagedBackbone']
@@ -170,7 +170,8 @@ class StagedBackbone(BaseModule):
                 'the backbone, and of the data_preprocessor one mean, one std, bgr_to_rgb=False'
             )
         if is_compiled():  # not for all sizes at once, which takes minutes
-            as_ints(*x.shape[-2:])
+            as_int(x.shape[-2])
+            as_int(x.shape[-1])
         x = self.patch_embed(x)
         outs = []
         for i, stage in enumerate(self.stages):

@@ -19,7 +19,7 @@ from mmfreq.ops.fft import (
 )
 from mmfreq.ops.layout import like, to_planes, without_slow_strides
 from mmfreq.ops.matrices import constant
-from mmfreq.ops.tracing import as_ints, is_traced
+from mmfreq.ops.tracing import as_int, is_traced, without_autocast
 
 __all__ = [
     'combine',
@@ -116,7 +116,7 @@ def filter_gradients(
         coefficients.
     """
     if not of_filters:
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return _filter(grad, weight, coefficients, conjugate=True), None, None
     width, pixels = x.shape[-1], x.shape[-2] * x.shape[-1]
     share = column_weights(weight.dtype, x.device, width) / pixels
@@ -133,7 +133,7 @@ def filter_gradients(
         )
         return grad_z.mul_(complex_gain(*cut, width).conj())
 
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         grad_x = _in_pieces(apply, weight.dtype, grad, x)
     return grad_x.to(x.dtype), grad_weight, grad_coefficients
 
@@ -234,7 +234,7 @@ def _dct(x: Tensor) -> Tensor:
 
     J. Makhoul, A fast cosine transform in one and two dimensions, 1980.
     """
-    size = as_ints(x.shape[-1])[0]
+    size = as_int(x.shape[-1])
     z = torch.fft.rfft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], -1), norm='ortho')
     z = z * _half_steps(x.dtype, x.device, size)
     return torch.cat([z.real, -z.imag[..., 1 : (size + 1) // 2].flip(-1)], -1)
@@ -242,7 +242,7 @@ def _dct(x: Tensor) -> Tensor:
 
 def _idct(z: Tensor) -> Tensor:
     """Inverse of :func:`_dct`."""
-    size = as_ints(z.shape[-1])[0]
+    size = as_int(z.shape[-1])
     mirrored = F.pad(z.flip(-1)[..., : size // 2], (1, 0))  # z[size - k], and nothing at k = 0
     half = torch.complex(z[..., : size // 2 + 1], -mirrored)
     x = torch.fft.irfft(half / _half_steps(z.dtype, z.device, size), n=size, norm='ortho')
@@ -276,7 +276,7 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
 def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     """See :data:`mmfreq.ops.bands.LOW_PASS`."""
     z = rfft2(x)
-    height, width = as_ints(*x.shape[-2:])
+    height, width = as_int(x.shape[-2]), as_int(x.shape[-1])
     lows = []
     for num_rows, columns in kept.sizes:
         key = ((height, width // 2 + 1), kept.rows[:num_rows], columns)

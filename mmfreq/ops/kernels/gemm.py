@@ -5,8 +5,6 @@ every device, compiler and exporter is best at: small maps are faster than with 
 complex number appears in a graph.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +14,7 @@ from mmfreq.ops.fft import LowFrequencies, compute_dtype
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
 from mmfreq.ops.products import product_along_columns, product_along_rows, product_of_parts
-from mmfreq.ops.tracing import as_ints, is_traced, without_autocast
+from mmfreq.ops.tracing import as_int, is_traced, without_autocast
 
 __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
 
@@ -27,20 +25,21 @@ def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tenso
         stored = _gains(weight)
     else:
         stored = derived(weight, 'gains', _gains)
-    gains = [stored[0], stored[1]]
+    real, imag = stored[0], stored[1]
     if coefficients is not None:
         size = (x.shape[0], weight.shape[1], -1)
-        gains = [(part.reshape(-1, weight.shape[0]) @ coefficients).reshape(size) for part in gains]
+        real = (real.reshape(-1, weight.shape[0]) @ coefficients).reshape(size)
+        imag = (imag.reshape(-1, weight.shape[0]) @ coefficients).reshape(size)
     features = x.to(weight.dtype).permute(0, 2, 3, 1)
-    return like(x, _filter_by_products(features.contiguous(), gains).permute(0, 3, 1, 2))
+    return like(x, _filter_by_products(features.contiguous(), (real, imag)).permute(0, 3, 1, 2))
 
 
-def _filter_by_products(x: Tensor, gains: Sequence[Tensor]) -> Tensor:
+def _filter_by_products(x: Tensor, gains: tuple[Tensor, Tensor]) -> Tensor:
     """Multiply the spectrum of real features with filters.
 
     Args:
         x (Tensor): Features in float32 or float64, channels-last, shape ``(B, H, W, C)``.
-        gains (Sequence[Tensor]): Real and imaginary parts of filters, each of shape
+        gains (tuple[Tensor, Tensor]): Real and imaginary parts of filters, each of shape
             ``(H, (W // 2 + 1) * C)`` or ``(B, H, (W // 2 + 1) * C)``.
 
     Returns:
@@ -48,12 +47,12 @@ def _filter_by_products(x: Tensor, gains: Sequence[Tensor]) -> Tensor:
     """
     dtype, device = x.dtype, x.device
     batch, channels = x.shape[0], x.shape[3]
-    height, width = as_ints(*x.shape[1:3])
+    height, width = as_int(x.shape[1]), as_int(x.shape[2])
     half = product_along_columns(x.flatten(0, 1), _columns(dtype, device, width))
     half = half.reshape(batch, 2 * height, (width // 2 + 1) * channels)
     real = product_along_columns(half, _real_rows(dtype, device, height))
     imag = product_along_columns(half, _imaginary_rows(dtype, device, height))
-    real, imag = product_of_parts((real, imag), (gains[0], gains[1]))
+    real, imag = product_of_parts((real, imag), gains)
     # The sum of two products and not the product of joined parts: graphs then copy nothing.
     half = product_along_columns(real, _real_rows(dtype, device, height).T)
     half = half + product_along_columns(imag, _imaginary_rows(dtype, device, height).T)
@@ -69,7 +68,8 @@ def _gains(weight: Tensor) -> Tensor:
 
 def transform_cosines(x: Tensor, dtype: torch.dtype, inverse: bool) -> Tensor:
     """See :data:`mmfreq.ops.dct.KERNELS`."""
-    rows, columns = (_cosines(dtype, x.device, side) for side in as_ints(*x.shape[1:3]))
+    rows = _cosines(dtype, x.device, as_int(x.shape[1]))
+    columns = _cosines(dtype, x.device, as_int(x.shape[2]))
     if inverse:
         rows, columns = rows.T, columns.T
     z = product_along_columns(x.to(dtype).flatten(0, 1), columns).reshape(x.shape)
@@ -95,7 +95,7 @@ def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
 def low_pass(x: Tensor, kept: LowFrequencies) -> list[Tensor]:
     """See :data:`mmfreq.ops.bands.LOW_PASS`; other coefficients are not computed at all."""
     dtype, device = x.dtype, x.device
-    height, width = as_ints(*x.shape[-2:])
+    height, width = as_int(x.shape[-2]), as_int(x.shape[-1])
     rows = _low_rows(dtype, device, (height, kept.rows))
     columns = max(columns for _, columns in kept.sizes)
     half = product_along_rows(
@@ -121,7 +121,7 @@ def _rdft2(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         tuple[Tensor, Tensor]: Real and imaginary part, each ``(..., H, W // 2 + 1)``.
     """
-    height, width = as_ints(*x.shape[-2:])
+    height, width = as_int(x.shape[-2]), as_int(x.shape[-1])
     half = x @ _columns(x.dtype, x.device, width).T
     half = half.reshape(*x.shape[:-2], 2 * height, width // 2 + 1)
     spectrum = _rows(x.dtype, x.device, height) @ half
@@ -141,8 +141,8 @@ def _irdft2(real: Tensor, imag: Tensor, width: int) -> Tensor:
     Returns:
         Tensor: Images of shape ``(..., H, W)``.
     """
-    height = as_ints(real.shape[-2])[0]
-    half = _inverse_rows(real.dtype, real.device, height) @ torch.cat([real, imag], -2)
+    height = as_int(real.shape[-2])
+    half = _rows(real.dtype, real.device, height).T @ torch.cat([real, imag], -2)
     half = half.reshape(*real.shape[:-2], height, 2 * (width // 2 + 1))
     return half @ _inverse_columns(real.dtype, real.device, width).T
 
@@ -181,15 +181,10 @@ def _imaginary_rows(height: int) -> np.ndarray:
 def _rows(height: int) -> np.ndarray:
     """Transform along H of complex rows, ``(2H, 2H)``: real, then imaginary parts.
 
-    Real and imaginary part of a row of the map are neighbours, those of the spectrum are not.
+    Real and imaginary part of a row of the map are neighbours, those of the spectrum are not. The
+    inverse is the transposed one.
     """
     return np.concatenate(_complex_rows(height))
-
-
-@constant
-def _inverse_rows(height: int) -> np.ndarray:
-    """Inverse of the transform along H, ``(2H, 2H)``."""
-    return np.concatenate(_complex_rows(height)).T
 
 
 @constant

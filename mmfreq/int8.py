@@ -87,13 +87,16 @@ def _quantize(path: Path, out: str | Path) -> int:
             model,
             str(out),
             op_types_to_quantize=['Gemm', 'MatMul'],
-            nodes_to_quantize=layers,
+            # It makes products of layers with a Gemm first, which have other names.
+            nodes_to_quantize=[*layers, *(f'{name}_MatMul' for name in layers)],
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
     finally:
         logging.disable(logging.NOTSET)
     quantized = onnx.load(str(out))
+    written = sum(node.op_type == 'MatMulInteger' for node in quantized.graph.node)
+    assert written == len(layers), f'{written} of {len(layers)} linear layers are in 8 bits'
     quantized.metadata_props.extend(model.metadata_props)
     onnx.save(quantized, str(out))
     return len(layers)

@@ -12,6 +12,7 @@ from process import here, refusal
 from torch import nn
 
 from mmfreq import export
+from mmfreq.int8 import export_int8
 from mmfreq.zoo import build_model
 
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -151,6 +152,28 @@ def test_linear_layers_in_8_bits(trained, photo, tmp_path):
     assert 'mmfreq' in session.get_modelmeta().custom_metadata_map
     logits, _ = session.run(None, {'images': np.ones((1, 3, 64, 96), np.float32)})
     assert logits.shape == (1, 150, 64, 96)
+
+
+class Linears(export.Exportable):
+    """Linear layers of a matrix and of maps, which exporters write with other nodes."""
+
+    names = ('y',)
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.matrix = nn.Linear(3, 16), nn.Linear(16, 5)
+
+    def forward(self, images):
+        """Map images ``(B, 3, H, W)`` to numbers ``(B, 5)``."""
+        return (self.matrix(self.maps(images.permute(0, 2, 3, 1)).mean((1, 2))),)
+
+
+def test_every_linear_layer_is_in_8_bits(tmp_path):
+    path = tmp_path / 'int8.onnx'
+    assert export_int8(Linears(), torch.randn(1, 3, 8, 8), path) == 2
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert kinds.count('MatMulInteger') == 2
+    assert not {'MatMul', 'Gemm'} & set(kinds)
 
 
 def test_what_would_lose_too_much_in_8_bits_is_refused(trained, photo, tmp_path):

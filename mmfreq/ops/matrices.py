@@ -58,7 +58,9 @@ def constant(
         if key in known:
             known.move_to_end(key)
             return known[key]
-        with torch.inference_mode(False), torch.no_grad():  # autograd may need a cached tensor
+        # Autograd may need a cached tensor. Another change of the mode, no_grad, would become a
+        # part of an exported graph, which is made of all parts in a time that grows as its square.
+        with torch.inference_mode(False):
             made = tensor(dtype, device, size)
         if type(made) is Tensor:  # a fake one belongs to the graph that is being exported
             known[key] = made

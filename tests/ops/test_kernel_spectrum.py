@@ -7,6 +7,7 @@ from mmfreq.ops.kernel_spectrum import (
     kernel_to_spectrum,
     spectrum_to_kernel,
 )
+from mmfreq.ops.spectrum import from_parts
 
 SHAPES = [(4, 6, 3, 3), (5, 3, 3, 3), (3, 5, 1, 1), (1, 1, 1, 1), (2, 7, 2, 3)]
 
@@ -80,3 +81,14 @@ def test_the_faithful_groups_are_the_original_ones(layer, reference):
 def original_groups(layer, order):
     out_channels, in_channels, side, kernel_num = layer
     return frequency_groups((out_channels * side, in_channels * side), kernel_num, order)
+
+
+@pytest.mark.parametrize('size', [(300, 520), (257, 4), (2, 263), (512, 1)])
+def test_large_kernels_by_products_of_small_matrices(size):
+    height, width = size
+    z = torch.randn(2, height, width // 2 + 1, dtype=torch.complex128)
+    expected = torch.fft.irfft2(z, s=size, norm='backward')
+    found = from_parts(z.real, z.imag, width, 'backward', 'gemm')
+    torch.testing.assert_close(found, expected)
+    single = from_parts(z.real.float(), z.imag.float(), width, 'backward', 'gemm')
+    assert (single - expected).norm() / expected.norm() < 1e-6

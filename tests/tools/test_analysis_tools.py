@@ -164,3 +164,15 @@ def test_every_backbone_with_a_name_is_built():
     for config in backbone_names().values():
         if config.get('arch') not in ('b', 'h-b', 'b36', 'm36'):
             build_backbone(config)
+
+
+def test_largest_consumers_of_time():
+    printed = here(
+        'tools/analysis_tools/profile_network.py',
+        *('affnet-et', '--size', 64, '--top', 3, '--variants', 'eager', 'bf16', '--csv'),
+    )
+    rows = list(csv.DictReader(printed.splitlines()))
+    assert [row['variant'] for row in rows] == ['eager'] * 3 + ['bf16'] * 3
+    shares = [float(row['share']) for row in rows[:3]]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) < 1
+    assert all(row['operator'].startswith('aten::') and float(row['ms']) > 0 for row in rows[:3])

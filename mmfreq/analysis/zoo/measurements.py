@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from mmfreq.analysis.speed.plan import RIVALS
+from mmfreq.analysis.speed.results import describe_machine
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.facts import MEASURED, measured_cost, measured_costs, provenance
 from mmfreq.zoo import backbone_names
@@ -25,6 +27,11 @@ DEPLOYED = ('gfnet-h-s', 'dfformer-s18', 'affnet-base', 'dsm-s')
 # Which figures of a report the pages show.
 FIGURES = {'resolution': '*.png', 'deployed': 'variants_*.png'}
 GRAPHS = ('eager', 'compiled', 'exported', 'onnxruntime', 'openvino', 'int8', 'bf16')
+WHOLE_MODELS = tuple(
+    f'configs/{decoder}_{name}_ade20k.py'
+    for name in ('gfnet_h_s', 'dfformer_s18')
+    for decoder in ('fpn', 'upernet')
+)
 
 
 def smallest_backbones() -> list[str]:
@@ -57,10 +64,31 @@ def _families() -> str:
     return f'tools/benchmark.py {names} --sizes 512 --modes training --report work_dirs/families'
 
 
-def _deployed() -> str:
+def _deployed(report: str) -> str:
     return (
-        f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 '
-        f'--variants {" ".join(GRAPHS)} --report work_dirs/deployed'
+        f'tools/benchmark.py {" ".join(DEPLOYED)} fdresnet-50 --sizes 512 '
+        f'--variants {" ".join(GRAPHS)} --report work_dirs/{report}'
+    )
+
+
+def _compiled_training() -> str:
+    return (
+        f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 --modes training '
+        '--variants eager compiled --report work_dirs/compiled_training'
+    )
+
+
+def _whole_models() -> str:
+    return (
+        f'tools/benchmark.py {" ".join(WHOLE_MODELS)} --sizes 512 '
+        '--variants eager onnxruntime openvino --report work_dirs/whole_models'
+    )
+
+
+def _profiles() -> str:
+    return (
+        f'tools/analysis_tools/profile_network.py {" ".join(DEPLOYED)} --size 512 '
+        '--variants eager compiled --csv'
     )
 
 
@@ -80,7 +108,11 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
     published=(lambda: 'tools/analysis_tools/compare_flops.py --csv', NO_DATA),
     speed=(_speed, RANDOM),
     families=(_families, RANDOM),
-    deployed=(_deployed, RANDOM),
+    deployed=(partial(_deployed, 'deployed'), RANDOM),
+    deployed_xeon=(partial(_deployed, 'deployed_xeon'), RANDOM),  # the same on another machine
+    compiled_training=(_compiled_training, RANDOM),
+    whole_models=(_whole_models, RANDOM),
+    profiles=(_profiles, RANDOM),
     resolution=(
         lambda: (
             'tools/benchmark.py --preset resolution --modes inference training '
@@ -137,7 +169,7 @@ def measure(name: str, missing: bool = False) -> None:
     written = Path('work_dirs', name, 'results.csv')  # of a benchmark
     written.unlink(missing_ok=True)
     text = _output(command)
-    machine = 'any'
+    machine = 'any' if data == NO_DATA else describe_machine('cpu')
     if '--report' in command:
         text = written.read_text()
         if name in FIGURES:

@@ -249,9 +249,9 @@ def benchmark_table(sources: Sources, name: str) -> str:
     return f'{_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
 
 
-def variants_table(sources: Sources) -> str:
+def variants_table(sources: Sources, name: str) -> str:
     """Milliseconds of each variant of each network, and their ratio to the first variant."""
-    rows = measured_rows('deployed')
+    rows = measured_rows(name)
     variants = list(dict.fromkeys(row['variant'] for row in rows))
     lines = []
     for model in dict.fromkeys(row['model'] for row in rows):
@@ -260,12 +260,14 @@ def variants_table(sources: Sources) -> str:
             row = next(r for r in rows if (r['model'], r['variant']) == (model, variant))
             line.append(_time_beside_first(row))
         lines.append(line)
+    compared = any(row['error'] for row in rows)
+    distance = f'behind them the distance of the outputs from {variants[0]} by their norms; '
     return (
-        f'{_table(lines, ("backbone", *variants))}\n\n'
+        f'{_table(lines, ("network", *variants))}\n\n'
         f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
-        f'behind them the distance of the outputs from {variants[0]} by their norms; '
+        f'{distance if compared else ""}'
         f'{share_dropped(rows):.0%} of the steps waited for a CPU and were dropped. '
-        f'One image, {sources.note("deployed")}.'
+        f'One image, {rows[0]["mode"]}, {sources.note(name)}.'
     )
 
 
@@ -274,6 +276,25 @@ def _time_beside_first(row: Mapping[str, str]) -> str:
         return 'no'
     time = f'{float(row["ms_p50"]):.0f} ({1 / float(row["ratio"]):.2f})'
     return f'{time}, {float(row["error"]):.0e}' if row['error'] else time
+
+
+def profiles_table(sources: Sources, name: str) -> str:
+    """The operators that take most of each network's time."""
+    rows = measured_rows(name)
+    lines = []
+    for kind in dict.fromkeys((row['model'], row['variant']) for row in rows):
+        found = [
+            f'{row["operator"]} {float(row["ms"]):.0f} ({float(row["share"]):.0%})'
+            for row in rows
+            if (row['model'], row['variant']) == kind
+        ]
+        lines.append((f'`{kind[0]}`', kind[1], *found))
+    header = ('network', 'variant', *map(str, range(1, 6)))
+    return (
+        f'{_table(lines, header)}\n\n'
+        'Operators of PyTorch with their own time, without that of operators that they call: '
+        f'milliseconds and share of an inference. One image, {sources.note(name)}.'
+    )
 
 
 def scaling_table(sources: Sources) -> str:
@@ -304,7 +325,12 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     speed=partial(benchmark_table, name='speed'),
     resolution=partial(benchmark_table, name='resolution'),
     scaling=scaling_table,
-    deployed=variants_table,
+    deployed=partial(variants_table, name='deployed'),
+    deployed_xeon=partial(variants_table, name='deployed_xeon'),
+    compiled_training=partial(variants_table, name='compiled_training'),
+    whole_models=partial(variants_table, name='whole_models'),
+    profiles_before=partial(profiles_table, name='profiles_before'),
+    profiles=partial(profiles_table, name='profiles'),
 )
 
 

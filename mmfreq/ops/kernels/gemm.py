@@ -11,12 +11,15 @@ from torch import Tensor
 
 from mmfreq.ops.derived import derived
 from mmfreq.ops.fft import LowFrequencies, compute_dtype
+from mmfreq.ops.kernels.factored import inverse_of_large
 from mmfreq.ops.layout import like
 from mmfreq.ops.matrices import constant, cosines, shares, waves
 from mmfreq.ops.products import product_along_columns, product_along_rows, product_of_parts
 from mmfreq.ops.tracing import as_int, is_traced, without_autocast
 
 __all__ = ['filter_maps', 'from_parts', 'low_pass', 'to_parts', 'transform_cosines']
+
+LARGE = 256  # a side from which on one product is slower than two rounds of small ones
 
 
 def filter_maps(x: Tensor, weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -87,7 +90,8 @@ def to_parts(x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
 def from_parts(real: Tensor, imag: Tensor, width: int, norm: str) -> Tensor:
     """See :data:`mmfreq.ops.spectrum.FROM_PARTS`."""
     with without_autocast(real.device):
-        images = _irdft2(real, imag, width)
+        is_large = max(real.shape[-2], width) > LARGE
+        images = (inverse_of_large if is_large else _irdft2)(real, imag, width)
         scale = _scale(real.shape[-2] * width, norm)
         return images if scale == 1 else images / scale
 

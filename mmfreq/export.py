@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfreq.models.layers import set_backend
+from mmfreq.models.layers import SpectralModule, set_backend
 from mmfreq.models.whole_network import WholeNetwork
 
 __all__ = [
@@ -173,7 +173,7 @@ def export_onnx(
 
     Args:
         network (Exportable): From :func:`part_to_export`, or :class:`BackboneOnly`. It is put into
-            evaluation mode; its spectral operations use matrix products from now on.
+            evaluation mode.
         images (Tensor): Example, shape ``(B, C, H, W)``. The file takes images of this size.
         path (str | Path): The file.
         dynamic_batch (bool): Whether the file takes any number of images, otherwise as many as the
@@ -188,11 +188,16 @@ def export_onnx(
     onnx = require('onnx')
     require('onnxscript')
     network.eval()
-    set_backend(network, 'gemm')
     if dynamic_batch:
         images = torch.cat([images, images])[:2]  # one image would be taken for a constant
     shapes = ({0: torch.export.Dim('batch', max=MAX_BATCH)} if dynamic_batch else None,)
-    with torch.no_grad(), _frozen(network), _naming_layers(network), warnings.catch_warnings():
+    with (
+        torch.no_grad(),
+        _frozen(network),
+        _by_products(network),
+        _naming_layers(network),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter('ignore')
         program = torch.export.export(network, (images,), dynamic_shapes=shapes)
         _refuse_complex_numbers(program)
@@ -227,7 +232,7 @@ def compare(network: Exportable, path: str | Path, images: Sequence[Tensor]) -> 
             expected = network(batch)
         found = session.run(None, {'images': batch.numpy()})
         for name, ours, theirs in zip(network.names, expected, found, strict=True):
-            worst[name] = max(worst[name], _difference(ours.numpy(), theirs))
+            worst[name] = float(np.maximum(worst[name], _difference(ours.numpy(), theirs)))
     return worst
 
 
@@ -242,6 +247,19 @@ def _frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for param in trained:
             param.requires_grad_(True)
+
+
+@contextmanager
+def _by_products(network: nn.Module) -> Iterator[None]:
+    """Spectral operations use products with matrices, whatever was chosen for them."""
+    modules = [item for item in network.modules() if isinstance(item, SpectralModule)]
+    chosen = [module.backend for module in modules]
+    try:
+        set_backend(network, 'gemm')
+        yield
+    finally:
+        for module, backend in zip(modules, chosen, strict=True):
+            module.backend = backend
 
 
 @contextmanager

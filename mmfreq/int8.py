@@ -81,6 +81,7 @@ def _quantize(path: Path, out: str | Path) -> int:
     if not layers:
         raise NoLinearLayerError(NO_LINEAR_LAYER)
     del model.graph.value_info[:]  # shapes that the quantiser finds anew, of transposed weights too
+    disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it advises steps that hide layers from it
     try:
         quantize_dynamic(
@@ -93,10 +94,14 @@ def _quantize(path: Path, out: str | Path) -> int:
             per_channel=True,
         )
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
     quantized = onnx.load(str(out))
     written = sum(node.op_type == 'MatMulInteger' for node in quantized.graph.node)
-    assert written == len(layers), f'{written} of {len(layers)} linear layers are in 8 bits'
+    if written != len(layers):
+        raise ValueError(
+            f'onnxruntime wrote {written} of {len(layers)} linear layers in 8 bits; install the '
+            "version of the extra: pip install 'mmfreq[onnx]'"
+        )
     quantized.metadata_props.extend(model.metadata_props)
     onnx.save(quantized, str(out))
     return len(layers)

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from tabulate import tabulate
 from tqdm import tqdm
@@ -52,9 +53,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[str, str]]]:
-    """What is further from float64 than it may be, and the worst distance by backend."""
-    wrong: list[str] = []
+def check_operations(device: str, end: float) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """What is further from float64 than it may be, by backend, and the worst distances."""
+    wrong: dict[str, str] = {}
     worst: dict[tuple[str, float], float] = {}
     every = [(check, size) for size in SIZES for check in checks(device)]
     done = 0
@@ -64,15 +65,16 @@ def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[str
         try:
             error = check.run(size)
         except Exception as failure:  # whatever a compiler or driver raises is a result
-            wrong.append(f'{check.name}, {size}: {type(failure).__name__}: {failure}'[:300])
-            continue
-        finally:
-            done += 1
-        key = (check.backend, check.tolerance)
-        worst[key] = max(worst.get(key, 0.0), error)
-        if not error <= check.tolerance:
-            wrong.append(f'{check.name}, {size}: {error:.1e} from float64')
-    print(f'{done} of {len(every)} checks ran, {len(wrong)} are wrong')
+            found = f'{type(failure).__name__}: {failure}'[:300]
+        else:
+            key = (check.backend, check.tolerance)
+            worst[key] = float(np.maximum(worst.get(key, 0.0), error))
+            found = '' if error <= check.tolerance else f'{error:.1e} from float64'
+        done += 1
+        if found:
+            print(f'wrong: {check.name}, {size}: {found}', flush=True)
+            wrong[check.backend] = f'{check.name}, {size}: {found}'
+    print(f'{done} of {len(every)} checks ran, wrong are {", ".join(wrong) or "none"}')
     lines = [
         (f'{backend}, {"float32" if tolerance < 1e-3 else "half"}', f'{error:.1e} from float64')
         for (backend, tolerance), error in worst.items()
@@ -80,9 +82,12 @@ def check_operations(device: str, end: float) -> tuple[list[str], list[tuple[str
     return wrong, lines
 
 
-def time_operations(device: str, out: Path, write_table: bool) -> list[tuple[str, str]]:
-    """Milliseconds of each backend, of the plain formula and of a copy of the features."""
-    backends = ['fft', 'gemm', 'mixed'] + ['triton'] * (device != 'cpu')
+def time_operations(
+    device: str, out: Path, write_table: bool, failed: set[str]
+) -> list[tuple[str, str]]:
+    """Milliseconds of each backend that is right, of the plain formula, of a copy of features."""
+    known = ['fft', 'gemm', 'mixed'] + ['triton'] * (device != 'cpu')
+    backends = [backend for backend in known if backend not in failed]
     shapes = [as_map_shape(shape) for shape in SHAPES]
     rows = measure_operations(
         settings_of(['filter', 'dct'], ['inference'], [8], shapes), backends, device, 8, 2
@@ -123,13 +128,16 @@ def main() -> None:
         if args.device != 'cpu' and not torch.cuda.is_available():
             raise ValueError('torch sees no GPU here; --device cpu rehearses the command')
         wrong, lines = check_operations(args.device, start + 60 * args.minutes / 3)
-        lines += time_operations(args.device, out, args.write_table)
+        try:
+            lines += time_operations(args.device, out, args.write_table, set(wrong))
+        except Exception as failure:  # what is known so far is worth more than a traceback
+            wrong['timing'] = f'{type(failure).__name__}: {failure}'[:300]
         left = args.minutes - (time.monotonic() - start) / 60
         lines += time_networks(args.device, args.batch_size, out, max(left, 0))
     print(f'{describe_machine(args.device)}, torch {torch.__version__}; files in {out}')
     print(tabulate(lines, ('what', 'result'), tablefmt='github'))
     if wrong:
-        sys.exit('error: ' + '\n'.join(wrong))
+        sys.exit('error: ' + '\n'.join(wrong.values()))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,10 +72,11 @@ def _check(
         given = [features.to(dtype), *operands[1:]]
         found = _with_gradients(function, [x.to(device) for x in given])
         expected = _with_gradients(exact_function, [x.double() for x in given])
-        return max(
+        errors = [
             float((a.cpu().double() - b).norm() / b.norm().clamp_min(1e-30))
             for a, b in zip(found, expected, strict=True)
-        )
+        ]
+        return float(np.max(errors))  # NaN if any is
 
     text = str(dtype).removeprefix('torch.')
     tolerance = TOLERANCE if dtype == torch.float32 else HALF_TOLERANCE

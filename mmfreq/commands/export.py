@@ -8,6 +8,7 @@ only. Networks for other images than RGB are compared on random numbers.
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmcv
@@ -178,24 +179,27 @@ def main() -> None:
         out = Path(args.out or f'work_dirs/onnx/{stem}.onnx')
         out.parent.mkdir(parents=True, exist_ok=True)
         about = metadata_of(model, type(network).__name__, shape, this_command())
-        if args.int8:
-            layers = export_int8(network, batches[0], out, args.dynamic_batch, about)
-            print(f'{layers} linear layers are in 8 bits')
-        else:
-            export_onnx(network, batches[0], out, args.dynamic_batch, about)
-        print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
-        if args.dynamic_batch:
-            batches.append(torch.cat([*batches, batches[0]]))
-        worst = compare(network, out, batches)
-    for name, difference in worst.items():
-        print(f'{name}: largest difference {difference:.1e} on {inputs}')
-    known, others = (LOSSES, LOSS_OF_NUMBERS) if args.int8 else (TOLERANCES, TOLERANCE)
-    wrong = [name for name in worst if worst[name] > known.get(name, others)]
-    if wrong and args.int8 and not args.force:
-        out.unlink()
-        sys.exit(
-            f'error: {", ".join(wrong)} would lose too much in 8 bits: {out} is removed; '
-            '--force keeps such a file'
-        )
+        with TemporaryDirectory(dir=out.parent) as folder:  # an earlier file stays until it is safe
+            made = Path(folder) / out.name
+            if args.int8:
+                layers = export_int8(network, batches[0], made, args.dynamic_batch, about)
+                print(f'{layers} linear layers are in 8 bits')
+            else:
+                export_onnx(network, batches[0], made, args.dynamic_batch, about)
+            if args.dynamic_batch:
+                batches.append(torch.cat([*batches, batches[0]]))
+            worst = compare(network, made, batches)
+            for name, difference in worst.items():
+                print(f'{name}: largest difference {difference:.1e} on {inputs}')
+            known, others = (LOSSES, LOSS_OF_NUMBERS) if args.int8 else (TOLERANCES, TOLERANCE)
+            # Not a number is wrong, too.
+            wrong = [name for name in worst if not worst[name] <= known.get(name, others)]
+            if wrong and args.int8 and not args.force:
+                sys.exit(
+                    f'error: {", ".join(wrong)} would lose too much in 8 bits: {out} is not '
+                    'written; --force writes such a file'
+                )
+            made.replace(out)
+    print(f'wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)')
     if wrong and not args.int8:
         sys.exit(f'error: {", ".join(wrong)} differ too much from PyTorch')

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mmfreq.ops.choice import choose_kernel
+from mmfreq.ops.choice import choose_backend, choose_kernel
 from mmfreq.ops.fft import hermitian_for_inverse, inverse_of_hermitian, rfft2
 from mmfreq.ops.kernel_spectrum import spectrum_to_kernel
 from mmfreq.ops.products import product_along_rows
@@ -71,9 +71,10 @@ def compose_kernels(
     out_channels, in_channels, height, width = shape
     size = (out_channels * height, in_channels * width)
     dtype = attentions.groups.dtype
-    if is_compiled_for_cpu(spectrum):
+    choice = (backend, spectrum, size, 1, 'kernels')
+    if is_compiled_for_cpu(spectrum) and choose_backend(*choice) != 'gemm':
         return _operator(spectrum.to(dtype), group_map, *attentions, shape)
-    compose = choose_kernel(COMPOSE, backend, spectrum, size, 1, 'kernels')
+    compose = choose_kernel(COMPOSE, *choice)
     with without_autocast(spectrum.device):
         return compose(spectrum.to(dtype), group_map, attentions, shape)
 
@@ -305,7 +306,7 @@ def _operator(spectrum: Tensor, group_map: Tensor, *others: Any) -> Tensor:
 
 @_operator.register_fake
 def _(spectrum: Tensor, group_map: Tensor, groups: Tensor, *others: Any) -> Tensor:
-    return groups.new_empty(len(groups), *others[-1])
+    return groups.new_empty(groups.shape[0], *others[-1])
 
 
 @torch.library.custom_op(

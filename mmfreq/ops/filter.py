@@ -10,7 +10,7 @@ from mmfreq.ops.choice import choose_backend, choose_kernel
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernels import fft, gemm, mixed
 from mmfreq.ops.kernels.triton import load as triton
-from mmfreq.ops.layout import like
+from mmfreq.ops.layout import empty_like
 from mmfreq.ops.tracing import is_compiled_for_cpu, without_autocast
 
 __all__ = ['KERNELS', 'dynamic_filter2d', 'spectral_filter2d']
@@ -152,14 +152,14 @@ def _gradient_operator(
 
 @_filter_operator.register_fake
 def _(x: Tensor, weight: Tensor, coefficients: Tensor | None, backend: str) -> Tensor:
-    return like(x, torch.empty_like(x))
+    return empty_like(x)
 
 
 @_gradient_operator.register_fake
 def _(
     grad: Tensor, x: Tensor, weight: Tensor, coefficients: Tensor | None, of_filters: bool
 ) -> list[Tensor]:
-    grads = [like(grad, torch.empty_like(grad, dtype=x.dtype))]
+    grads = [empty_like(grad, x.dtype)]
     if of_filters:
         grads.append(torch.empty_like(weight))
         grads += [] if coefficients is None else [torch.empty_like(coefficients)]

@@ -5,7 +5,14 @@ from torch import Tensor
 
 from mmfreq.ops.tracing import is_traced
 
-__all__ = ['is_channels_last', 'like', 'to_channels_last', 'to_planes', 'without_slow_strides']
+__all__ = [
+    'empty_like',
+    'is_channels_last',
+    'like',
+    'to_channels_last',
+    'to_planes',
+    'without_slow_strides',
+]
 
 SLOW_STRIDE = 512  # bytes: lines this far apart compete for few places of a CPU's cache
 PADDING = 64  # bytes: one cache line
@@ -28,6 +35,20 @@ def like(x: Tensor, y: Tensor) -> Tensor:
         Tensor: ``y`` as ``x`` is; itself if it is that already.
     """
     return to_channels_last(y, x.dtype) if is_channels_last(x) else to_planes(y, x.dtype)
+
+
+def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Features without content, of the shape of others and in the memory format of :func:`like`.
+
+    Args:
+        x (Tensor): Features of shape ``(B, C, H, W)``.
+        dtype (torch.dtype, optional): Of the result. Defaults to None: that of ``x``.
+
+    Returns:
+        Tensor: The features.
+    """
+    layout = torch.channels_last if is_channels_last(x) else torch.contiguous_format
+    return torch.empty_like(x, dtype=dtype, memory_format=layout)
 
 
 def to_planes(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -49,7 +49,8 @@ def constant(
     @wraps(make)
     def cached(dtype: torch.dtype, device: torch.device, size: Size) -> Tensor:
         if is_complex:
-            dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
+            is_double = dtype in (torch.float64, torch.complex128)
+            dtype = torch.complex128 if is_double else torch.complex64
         if is_compiled():
             return _operator(name, repr(size), shape_of(size), dtype, device)
         if torch.compiler.is_dynamo_compiling():

@@ -28,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Tensor: Features of shape ``(B, H, W, C')``.
     """
-    if not _as_convolution(x) or _has_one_thread() or torch.is_autocast_enabled('cpu'):
+    if not _as_convolution(x) or torch.is_autocast_enabled('cpu'):
         return F.linear(x, weight, bias)
     return _convolve(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
 
@@ -81,7 +81,8 @@ def product_of_parts(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tupl
 
 
 def _as_convolution(x: Tensor) -> bool:
-    return x.device.type == 'cpu' and x.dtype == torch.float32 and not is_exported()
+    is_float = x.device.type == 'cpu' and x.dtype == torch.float32
+    return is_float and not is_exported() and not _has_one_thread()
 
 
 @torch.compiler.assume_constant_result

@@ -75,6 +75,8 @@ def resize_filter_once(
     Returns:
         Tensor: As there; it is shared and must not be written to.
     """
+    if torch.compiler.is_dynamo_compiling() and weight.device.type != 'cpu':
+        return resize_filter(weight, old_size, new_size, mode)  # comparing values would wait for it
     if is_compiled():
         return _operator(weight, old_size, new_size, mode)
     return derived(
@@ -88,7 +90,8 @@ def resize_filter_once(
 def _operator(weight: Tensor, old_size: list[int], new_size: list[int], mode: str) -> Tensor:
     (height, width), (new_height, new_width) = old_size, new_size
     # A copy, because compiled graphs write into what they are given.
-    return resize_filter_once(weight, (height, width), (new_height, new_width), mode).clone()
+    resized = resize_filter_once(weight, (height, width), (new_height, new_width), mode)
+    return resized.clone(memory_format=torch.contiguous_format)
 
 
 @_operator.register_fake

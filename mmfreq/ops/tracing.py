@@ -42,7 +42,8 @@ def is_compiled_for_cpu(x: Tensor) -> bool:
 
 @torch.compiler.assume_constant_result
 def _is_exporting() -> bool:
-    return torch.compiler.is_exporting()  # always true where ``torch.compile`` looks into it
+    # Always true where ``torch.compile`` looks into it; PyTorch 2.6 does not have it.
+    return bool(getattr(torch.compiler, 'is_exporting', bool)())
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[Any]:

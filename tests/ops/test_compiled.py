@@ -6,7 +6,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from mmfreq.models.pointwise import Linear
-from mmfreq.ops import dynamic_filter2d, resize_filter, spectral_filter2d
+from mmfreq.ops import RESIZE_MODES, dct2, dynamic_filter2d, resize_filter, spectral_filter2d
 from mmfreq.ops.composition import Attentions, compose_kernels
 from mmfreq.ops.resize import resize_filter_once
 
@@ -36,6 +36,11 @@ def attentions():
     return Attentions(groups, channels, filters, leaf(2, 9), leaf(2, 4, 6), leaf(45, 6))
 
 
+def large_slice():
+    """Half of the channels of maps that are filtered in pieces."""
+    return channels_last(1, 80, 150, 150).detach()[:, :40].requires_grad_()
+
+
 SPECTRUM = (15, 7, 2)
 GROUP_MAP = torch.arange(15 * 7).reshape(15, 7) % 3
 
@@ -48,7 +53,15 @@ GROUP_MAP = torch.arange(15 * 7).reshape(15, 7) % 3
         ('convolve_1x1', (channels_last(2, 3, 4, 5), leaf(6, 3), leaf(6))),
         ('convolve_1x1', (leaf(2, 3, 1, 5), leaf(6, 3), None)),
         ('constant', ('mmfreq.ops.kernels.gemm._columns', '8', [10, 8], torch.float32, 'cpu')),
-        ('resize_filter', (torch.randn(3, 6, 4, 2), [6, 6], [8, 5], 'kernel')),
+        ('filter_maps', (large_slice(), leaf(40, 150, 76, 2), None, 'fft')),
+        (
+            'constant',
+            ('mmfreq.ops.kernels.fft._half_step_array', '8', [5], torch.complex128, 'cpu'),
+        ),
+        *(
+            ('resize_filter', (torch.randn(3, 6, 4, 2), [6, 6], [8, 5], mode))
+            for mode in RESIZE_MODES
+        ),
         ('compose_kernels', (leaf(*SPECTRUM), GROUP_MAP, *attentions(), [5, 4, 3, 3])),
     ],
 )
@@ -136,3 +149,21 @@ def test_a_resized_filter_is_a_copy_that_follows_its_parameter():
             found.zero_()
             torch.testing.assert_close(resized(weight), resize_filter(weight, *sizes))
             weight.data.mul_(2)
+
+
+@pytest.mark.parametrize('mode', RESIZE_MODES)
+def test_resized_filters_of_all_modes_are_compiled(mode):
+    weight = torch.randn(3, 6, 4, 2)
+
+    @torch.compile(fullgraph=True)
+    def scaled(weight):
+        return 2 * resize_filter_once(weight, (6, 6), (8, 5), mode)
+
+    with torch.no_grad():
+        torch.testing.assert_close(scaled(weight), 2 * resize_filter(weight, (6, 6), (8, 5), mode))
+
+
+def test_cosine_transforms_by_fft_are_compiled_in_double_precision():
+    x = torch.randn(1, 6, 7, 3, dtype=torch.float64)
+    compiled = torch.compile(lambda x: dct2(x, 'fft'), fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(x), dct2(x, 'fft'), rtol=1e-12, atol=1e-12)

@@ -189,9 +189,10 @@ def test_what_would_lose_too_much_in_8_bits_is_refused(trained, photo, tmp_path)
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, checkpoint)
     out = tmp_path / 'int8.onnx'
     command = (EXPORT, config, checkpoint, '--shape', 64, 64, '--images', photo, '--out', out)
+    out.write_bytes(b'an earlier file')
     message = refusal(*command, '--int8')
     assert 'would lose too much in 8 bits' in message and '--force' in message
-    assert not out.exists()
+    assert out.read_bytes() == b'an earlier file' and list(tmp_path.glob('*.onnx')) == [out]
 
 
 def test_networks_without_linear_layers_have_no_file_in_8_bits(photo, tmp_path):

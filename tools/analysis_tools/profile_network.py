@@ -7,6 +7,7 @@ import torch
 from tabulate import tabulate
 
 from mmfreq.analysis.speed.consumers import Consumer, largest_consumers
+from mmfreq.analysis.speed.plan import check_variant
 from mmfreq.analysis.speed.workloads import MODES, VARIANTS, Workload
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.utils.memory import keep_freed_memory
@@ -35,6 +36,8 @@ def main() -> None:
     keep_freed_memory()
     rows: list[tuple] = []
     with errors_as_messages():
+        for variant in args.variants:
+            check_variant(variant)
         for model in args.models:
             for variant in args.variants:
                 print(f'{model}, {variant}', file=sys.stderr)

@@ -261,7 +261,7 @@ class _Stopwatch:
             params=self.workload.params,
             memory_mib=memory / 2**20,
             prepare_s=ready,
-            error=self.workload.error,
+            error=self.workload.compare(),  # behind the others, which it would change
         )
         self.steps_per_turn = max(1, round(MIN_TURN / self._time_step()[0]))
 

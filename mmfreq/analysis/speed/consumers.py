@@ -4,13 +4,15 @@ from collections import Counter
 from typing import NamedTuple
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from mmfreq.analysis.speed.workloads import Workload
 
 __all__ = ['FUSED', 'Consumer', 'largest_consumers']
 
-FUSED = 'fused by the compiler'  # what it makes of several operators has names without a meaning
+FUSED = 'fused by the compiler'
+FUSED_NAMES = ('## Call CompiledFxGraph', 'cpp_fused', 'graph_', 'triton_')
 
 
 class Consumer(NamedTuple):
@@ -54,7 +56,9 @@ def largest_consumers(workload: Workload, steps: int = 5, warmup: int = 3) -> li
     seconds: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     for event in profiler.key_averages():
-        name = FUSED if event.key.startswith(('cpp_fused', 'graph_', 'triton_')) else event.key
+        if event.device_type != DeviceType.CPU:  # kernels, whose time their operators have
+            continue
+        name = FUSED if event.key.startswith(FUSED_NAMES) else event.key
         time = event.self_device_time_total if on_gpu else event.self_cpu_time_total
         seconds[name] += time / 1e6 / steps
         calls[name] += event.count / steps

@@ -40,6 +40,7 @@ __all__ = [
 COPY = 'copy'  # of the features: no operation that leaves them as they are is faster
 LAYOUTS = ('channels-last', 'planes')
 MIN_TURN = 0.01  # seconds
+LARGEST_ERROR = 1e-4  # a fast wrong answer is none
 BAND_FACTORS = (2, 4, 8)
 
 
@@ -161,7 +162,8 @@ def write_fastest(rows: Sequence[dict[str, Any]], table: Path) -> None:
     fields = ('operation', 'device', 'mode', 'layout', 'height', 'width', 'channels', 'backend')
     scores: dict[tuple[str, ...], dict[str, float]] = {}
     for row in rows:
-        if row['backend'] in BACKENDS and row['backend'] != 'auto':
+        is_right = row['error'] != '' and float(row['error']) <= LARGEST_ERROR
+        if row['backend'] in BACKENDS and row['backend'] != 'auto' and is_right:
             score = scores.setdefault(tuple(str(row[name]) for name in fields[:-1]), {})
             score[row['backend']] = float(row['ratio'])
     measured = {key[:3] for key in scores}

@@ -94,9 +94,7 @@ def plan(choice: Choice) -> list[list[Case]]:
         else:
             backbone_config(model)
     for variant in choice.variants:
-        unknown = set(variant.split('+')) - set(VARIANTS)
-        if unknown:
-            raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
+        check_variant(variant)
         if set(variant.split('+')) & set(RUNTIMES):
             _check_alone(variant, choice.modes, devices)
             check_runtime(variant)
@@ -119,6 +117,12 @@ def plan(choice: Choice) -> list[list[Case]]:
         [case(setting, model, variant) for variant in choice.variants]
         for setting, model in itertools.product(settings, models)
     ]
+
+
+def check_variant(variant: str) -> None:
+    """Raise a ``ValueError`` that lists the choices if a part of a variant is unknown."""
+    if set(variant.split('+')) - set(VARIANTS):
+        raise ValueError(f'--variants takes {", ".join(VARIANTS)}, got {variant!r}')
 
 
 def _check_alone(variant: str, modes: Sequence[str], devices: Sequence[str]) -> None:

@@ -55,19 +55,11 @@ class Workload:
         shape (tuple[int, int]): Image size ``(H, W)`` in pixels.
         batch_size (int): Images per step.
 
-    Weights and images are the same in each process, and what a backbone's variants return is
-    compared with eager mode first.
+    Weights and images are the same in each process.
 
     Attributes:
         params (int): Number of parameters.
         size (int): Bytes of the network and the images.
-        error (float, optional): Of the outputs in inference, see
-            :func:`mmfreq.analysis.speed.runtimes.largest_error`; None where there is nothing to
-            compare with.
-
-    Raises:
-        ValueError: If outputs are further from eager's than
-            :data:`mmfreq.analysis.speed.runtimes.LARGEST_ERRORS` allows.
     """
 
     def __init__(
@@ -98,26 +90,36 @@ class Workload:
         self.forward: Callable[..., Any] = network
         if 'compiled' in self.choices:
             self.forward = torch.compile(network)
-        self.error: float | None = None
         runtimes = self.choices & set(RUNTIMES)
         if runtimes:
             self.samples = None
             self.network, self.forward = prepare(network, self.images, *runtimes)
         trained = [param for param in network.parameters() if param.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-5) if mode == 'training' else None
+        self.is_eager = variant == 'eager'
 
-        if mode == 'inference' and self.samples is None and variant != 'eager':
-            self._compare()
+    def compare(self) -> float | None:
+        """Compare what a backbone's inference returns with eager mode.
 
-    def _compare(self) -> None:
+        Returns:
+            float | None: The error, see :func:`mmfreq.analysis.speed.runtimes.largest_error`; None
+            where there is nothing to compare with.
+
+        Raises:
+            ValueError: If it is larger than
+                :data:`mmfreq.analysis.speed.runtimes.LARGEST_ERRORS` allows.
+        """
+        if self.optimizer is not None or self.samples is not None or self.is_eager:
+            return None
         with torch.inference_mode():
             expected = self.network(self.images)
             with self._autocast():
                 found = self.forward(self.images)
-        self.error = largest_error(found, expected)
+        error = largest_error(found, expected)
         allowed = max(LARGEST_ERRORS.get(choice, LARGEST_ERROR) for choice in self.choices)
-        if self.error > allowed:
-            raise ValueError(f'outputs are {self.error:.1e} from eager mode, {allowed:.0e} at most')
+        if not error <= allowed:  # NaN, too
+            raise ValueError(f'outputs are {error:.1e} from eager mode, {allowed:.0e} at most')
+        return error
 
     def step(self) -> None:
         """Do the work once; on a GPU it may still run when this returns."""

@@ -17,6 +17,7 @@ from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
+from mmfreq.int8 import NO_LINEAR_LAYER
 from mmfreq.registry import MODELS
 from mmfreq.zoo import PEERS, backbone_names
 
@@ -260,22 +261,28 @@ def variants_table(sources: Sources, name: str) -> str:
             row = next(r for r in rows if (r['model'], r['variant']) == (model, variant))
             line.append(_time_beside_first(row))
         lines.append(line)
+    disturbed = '; all steps of those with a star did, and are counted'
     compared = any(row['error'] for row in rows)
     distance = f'behind them the distance of the outputs from {variants[0]} by their norms; '
     return (
         f'{_table(lines, ("network", *variants))}\n\n'
         f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
         f'{distance if compared else ""}'
-        f'{share_dropped(rows):.0%} of the steps waited for a CPU and were dropped. '
+        f'{share_dropped(rows):.0%} of the steps waited for a CPU and were dropped'
+        f'{disturbed if any(row["dropped"] == "1" for row in rows) else ""}. '
         f'One image, {rows[0]["mode"]}, {sources.note(name)}.'
     )
 
 
 def _time_beside_first(row: Mapping[str, str]) -> str:
     if row['status'] != 'ok':
-        return 'no'
-    time = f'{float(row["ms_p50"]):.0f} ({1 / float(row["ratio"]):.2f})'
-    return f'{time}, {float(row["error"]):.0e}' if row['error'] else time
+        return 'no' if row['status'] == NO_LINEAR_LAYER else row['status']
+    time = f'{float(row["ms_p50"]):.0f}'
+    if row['ratio']:
+        time += f' ({1 / float(row["ratio"]):.2f})'
+    if row['error']:
+        time += f', {float(row["error"]):.0e}'
+    return f'{time} *' if float(row['dropped']) == 1 else time
 
 
 def profiles_table(sources: Sources, name: str) -> str:

@@ -17,7 +17,7 @@ from mmfreq.ops.fft import (
     irfft2,
     rfft2,
 )
-from mmfreq.ops.layout import like, to_planes, without_slow_strides
+from mmfreq.ops.layout import empty_like, like, to_planes, without_slow_strides
 from mmfreq.ops.matrices import constant
 from mmfreq.ops.tracing import as_int, is_traced, without_autocast
 
@@ -170,7 +170,7 @@ def _in_pieces(apply: Callable[..., Tensor], dtype: torch.dtype, *features: Tens
     step = channels
     if channels * height * width > LARGE_ELEMENTS:
         step = max(PIECE_ELEMENTS // (height * width), FEWEST_CHANNELS)
-    y = torch.empty_like(x)
+    y = empty_like(x)
     for sample in range(batch):
         for i in range(0, channels, step):
             piece = (slice(sample, sample + 1), slice(i, i + step))

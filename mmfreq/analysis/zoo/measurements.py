@@ -66,7 +66,7 @@ def _families() -> str:
 
 def _deployed(report: str) -> str:
     return (
-        f'tools/benchmark.py {" ".join(DEPLOYED)} fdresnet-50 --sizes 512 '
+        f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 '
         f'--variants {" ".join(GRAPHS)} --report work_dirs/{report}'
     )
 
@@ -110,6 +110,13 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
     families=(_families, RANDOM),
     deployed=(partial(_deployed, 'deployed'), RANDOM),
     deployed_xeon=(partial(_deployed, 'deployed_xeon'), RANDOM),  # the same on another machine
+    deployed_fdconv=(
+        lambda: (
+            'tools/benchmark.py fdresnet-50 resnet-50 --sizes 512 --variants eager compiled '
+            'onnxruntime --report work_dirs/deployed_fdconv'
+        ),
+        RANDOM,
+    ),
     compiled_training=(_compiled_training, RANDOM),
     whole_models=(_whole_models, RANDOM),
     profiles=(_profiles, RANDOM),

@@ -334,6 +334,7 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     scaling=scaling_table,
     deployed=partial(variants_table, name='deployed'),
     deployed_xeon=partial(variants_table, name='deployed_xeon'),
+    deployed_fdconv=partial(variants_table, name='deployed_fdconv'),
     compiled_training=partial(variants_table, name='compiled_training'),
     whole_models=partial(variants_table, name='whole_models'),
     profiles_before=partial(profiles_table, name='profiles_before'),

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import yaml
@@ -64,10 +63,10 @@ def _families() -> str:
     return f'tools/benchmark.py {names} --sizes 512 --modes training --report work_dirs/families'
 
 
-def _deployed(report: str) -> str:
+def _deployed() -> str:
     return (
         f'tools/benchmark.py {" ".join(DEPLOYED)} --sizes 512 '
-        f'--variants {" ".join(GRAPHS)} --report work_dirs/{report}'
+        f'--variants {" ".join(GRAPHS)} --report work_dirs/deployed'
     )
 
 
@@ -108,8 +107,7 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
     published=(lambda: 'tools/analysis_tools/compare_flops.py --csv', NO_DATA),
     speed=(_speed, RANDOM),
     families=(_families, RANDOM),
-    deployed=(partial(_deployed, 'deployed'), RANDOM),
-    deployed_xeon=(partial(_deployed, 'deployed_xeon'), RANDOM),  # the same on another machine
+    deployed=(_deployed, RANDOM),
     deployed_fdconv=(
         lambda: (
             'tools/benchmark.py fdresnet-50 resnet-50 --sizes 512 --variants eager compiled '

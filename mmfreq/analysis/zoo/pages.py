@@ -333,7 +333,6 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     resolution=partial(benchmark_table, name='resolution'),
     scaling=scaling_table,
     deployed=partial(variants_table, name='deployed'),
-    deployed_xeon=partial(variants_table, name='deployed_xeon'),
     deployed_fdconv=partial(variants_table, name='deployed_fdconv'),
     compiled_training=partial(variants_table, name='compiled_training'),
     whole_models=partial(variants_table, name='whole_models'),

@@ -79,7 +79,7 @@ def _quantize(path: Path, out: str | Path) -> int:
         and any(p.key == HIERARCHY and 'aten.linear' in p.value for p in node.metadata_props)
     ]
     if not layers:
-        raise NoLinearLayerError(NO_LINEAR_LAYER)
+        raise NoLinearLayerError(f'{NO_LINEAR_LAYER}; leave --int8 away')
     del model.graph.value_info[:]  # shapes that the quantiser finds anew, of transposed weights too
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it advises steps that hide layers from it

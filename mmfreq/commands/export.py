@@ -164,6 +164,9 @@ def main() -> None:
             raise ValueError(
                 f'the network takes images of {channels} channels, not --images in RGB'
             )
+        source = args.checkpoint
+        if source and '://' not in source and not Path(source).is_file():
+            raise FileNotFoundError(f'checkpoint {source} does not exist or is not a file')
         files = args.images or (images_of(config) if channels == 3 else [])
         model, network = open_network(args, config, torch.zeros(1, channels, *shape))
         if not args.checkpoint:
@@ -190,7 +193,8 @@ def main() -> None:
                 batches.append(torch.cat([*batches, batches[0]]))
             worst = compare(network, made, batches)
             for name, difference in worst.items():
-                print(f'{name}: largest difference {difference:.1e} on {inputs}')
+                kind = 'share that differs' if name in LOSSES else 'largest difference, relative,'
+                print(f'{name}: {kind} {difference:.1e} on {inputs}')
             known, others = (LOSSES, LOSS_OF_NUMBERS) if args.int8 else (TOLERANCES, TOLERANCE)
             # Not a number is wrong, too.
             wrong = [name for name in worst if not worst[name] <= known.get(name, others)]

@@ -97,7 +97,7 @@ def measure_group(
     workers = []
     try:
         for case in cases:
-            progress(f'{case.model}: warming up')
+            progress(f'preparing {case.model}, {case.variant}')
             workers.append(_Worker(case, warmup))
         for turn in range(turns):
             progress(f'turn {turn + 1} of {turns}')

@@ -261,7 +261,7 @@ def variants_table(sources: Sources, name: str) -> str:
             row = next(r for r in rows if (r['model'], r['variant']) == (model, variant))
             line.append(_time_beside_first(row))
         lines.append(line)
-    disturbed = '; all steps of those with a star did, and are counted'
+    disturbed = '; where there is a star, all steps had waited, and are counted'
     compared = any(row['error'] for row in rows)
     distance = f'behind them the distance of the outputs from {variants[0]} by their norms; '
     return (

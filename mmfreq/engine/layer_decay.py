@@ -18,6 +18,7 @@ from mmfreq.utils.names import enumerate_names, nearest
 __all__ = ['LayerDecayOptimWrapperConstructor', 'check_paramwise']
 
 DEFAULT = 'DefaultOptimWrapperConstructor'
+OWN_OPTIONS = ('layer_decay_rate', 'decay_type', 'num_layers')
 OPTIONS = (  # of MMEngine's constructor, which ignores others
     'custom_keys',
     'bias_lr_mult',
@@ -39,10 +40,15 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``get_layer_depth`` is asked. Everything outside of a backbone keeps its own. A backbone is any
     part of the model of that name, also within wrappers.
 
+    With ``decay_type='stage_wise'`` and ``num_layers``, as in mmsegmentation, all blocks of a stage
+    are one layer: number ``i + 1`` of ``num_layers`` for stage ``i``, number 0 for the stem and all
+    downsampling; so the last of four stages of twelve layers has the rate to the power of 9.
+
     Args:
         optim_wrapper_cfg (dict): As in MMEngine.
-        paramwise_cfg (dict, optional): ``layer_decay_rate``, by default 1, and all options of
-            ``mmengine.optim.DefaultOptimWrapperConstructor``.
+        paramwise_cfg (dict, optional): ``layer_decay_rate``, by default 1; ``decay_type``,
+            ``'layer_wise'`` (the default) or ``'stage_wise'``; ``num_layers`` of the latter; and
+            all options of ``mmengine.optim.DefaultOptimWrapperConstructor``.
 
     Raises:
         TypeError: If no backbone of the model has ``get_layer_depth``.
@@ -51,7 +57,18 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
-        _refuse_unknown(self.paramwise_cfg, ('layer_decay_rate', *OPTIONS))
+        _refuse_unknown(self.paramwise_cfg, (*OWN_OPTIONS, *OPTIONS))
+        decay_type = self.paramwise_cfg.get('decay_type', 'layer_wise')
+        if decay_type not in ('layer_wise', 'stage_wise'):
+            raise ConfigError(
+                f"optim_wrapper.paramwise_cfg.decay_type must be 'layer_wise' or 'stage_wise', got "
+                f'{decay_type!r}'
+            )
+        if (decay_type == 'stage_wise') != ('num_layers' in self.paramwise_cfg):
+            raise ConfigError(
+                "optim_wrapper.paramwise_cfg.num_layers belongs to decay_type='stage_wise', which "
+                'needs it'
+            )
         if self.base_lr is None:
             raise ConfigError('layer-wise decay needs optim_wrapper.optimizer.lr')
 
@@ -72,6 +89,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _decay(self, params: list[dict], model: nn.Module) -> None:
         base_lr, rate = float(self.base_lr), self.paramwise_cfg.get('layer_decay_rate', 1.0)
+        of_stages = self.paramwise_cfg.get('num_layers')
         backbones = _backbones(model)
         names = {id(param): name for name, param in model.named_parameters()}
         for group in params:
@@ -81,7 +99,11 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             scale = 1.0
             for prefix, backbone in backbones.items():
                 if name.startswith(prefix):
-                    depth, num_layers = backbone.get_layer_depth(name, prefix)
+                    if of_stages is None:
+                        depth, num_layers = backbone.get_layer_depth(name, prefix)
+                    else:
+                        num_layers = of_stages + 2
+                        depth = _stage_depth(backbone, name, prefix, last=num_layers - 1)
                     scale = rate ** (num_layers - 1 - depth)
             group.update(lr=group.get('lr', base_lr) * scale, lr_scale=scale, param_name=name)
         rates = sorted({group['lr'] for group in params})
@@ -106,6 +128,23 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             given = next((keys[option] for keys in others if option in keys), None)
             if not {option, field} & set(first) and given is not None and base is not None:
                 group[field] = base * given
+
+
+def _stage_depth(backbone: Any, name: str, prefix: str, last: int) -> int:
+    if not hasattr(backbone, 'get_stage'):
+        raise TypeError(
+            "decay_type='stage_wise' of optim_wrapper.paramwise_cfg needs a backbone of mmfreq, "
+            f'got {type(backbone).__name__}; remove decay_type and num_layers'
+        )
+    stage = backbone.get_stage(name, prefix)
+    if stage is None:
+        return last
+    if stage + 1 >= last:
+        raise ConfigError(
+            f'optim_wrapper.paramwise_cfg.num_layers must be at least the number of stages, got '
+            f'{last - 1}'
+        )
+    return 0 if '.downsample.' in name else stage + 1
 
 
 def _matching(custom_keys: dict[str, dict], name: str) -> list[dict]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmfreq.models.layers import build_drop_path
 
-__all__ = ['MetaFormerBlock', 'SingleResidualBlock']
+__all__ = ['MetaFormerBlock', 'PostNormBlock', 'SingleResidualBlock']
 
 
 class MetaFormerBlock(nn.Module):
@@ -26,6 +26,7 @@ class MetaFormerBlock(nn.Module):
             skip connections. Defaults to None: no scale.
         layer_scale_init (float, optional): Likewise on the branches. Defaults to None: no scale.
         drop_path (float): Probability of dropping the branches of a sample. Defaults to 0.
+        norm_eps (float): What the norms add to variances. Defaults to 1e-6.
     """
 
     def __init__(
@@ -37,23 +38,43 @@ class MetaFormerBlock(nn.Module):
         res_scale_init: float | None = None,
         layer_scale_init: float | None = None,
         drop_path: float = 0.0,
+        norm_eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6, bias=norm_bias)
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps, bias=norm_bias)
         self.token_mixer = token_mixer
         self.res_scale1 = _channel_scale(dim, res_scale_init)
         self.layer_scale1 = _channel_scale(dim, layer_scale_init)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6, bias=norm_bias)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps, bias=norm_bias)
         self.mlp = mlp
         self.res_scale2 = _channel_scale(dim, res_scale_init)
         self.layer_scale2 = _channel_scale(dim, layer_scale_init)
         self.drop_path = build_drop_path(drop_path)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(B, H, W, C)`` to features of the same shape."""
-        branch = self.layer_scale1(self.token_mixer(self.norm1(x)))
+    def forward(self, x: Tensor, *shared: nn.Module) -> Tensor:
+        """Map features ``(B, H, W, C)`` to features of the same shape.
+
+        Args:
+            x (Tensor): Features.
+            *shared (nn.Module): For the token mixer, see :meth:`mmfreq.models.stage.Stage.shared`.
+
+        Returns:
+            Tensor: Features of the shape of ``x``.
+        """
+        branch = self.layer_scale1(self.token_mixer(self.norm1(x), *shared))
         x = self.res_scale1(x) + self.drop_path(branch)
         branch = self.layer_scale2(self.mlp(self.norm2(x)))
+        return self.res_scale2(x) + self.drop_path(branch)
+
+
+class PostNormBlock(MetaFormerBlock):
+    """The same with each norm behind its branch: ``x = skip(x) + scale(norm1(mixer(x)))``."""
+
+    def forward(self, x: Tensor, *shared: nn.Module) -> Tensor:
+        """See :meth:`MetaFormerBlock.forward`."""
+        branch = self.layer_scale1(self.norm1(self.token_mixer(x, *shared)))
+        x = self.res_scale1(x) + self.drop_path(branch)
+        branch = self.layer_scale2(self.norm2(self.mlp(x)))
         return self.res_scale2(x) + self.drop_path(branch)
 
 

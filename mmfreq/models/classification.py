@@ -12,20 +12,22 @@ from torch import Tensor, nn
 
 from mmfreq.registry import MODELS
 
-__all__ = ['LinearClsHead', 'MlpClsHead']
+__all__ = ['LinearClsHead', 'MlpClsHead', 'NormLinearClsHead']
 
 
 @MODELS.register_module()
 class LinearClsHead(MMPretrainLinearClsHead):
-    """mmpretrain's linear head, behind dropout: of GFNet, AFFNet, FDResNet and DSM.
+    """mmpretrain's linear head, behind dropout: of GFNet, AFFNet, FDResNet and vHeat.
 
     Args:
         dropout (float): Probability. Defaults to 0.
         **options: As in mmpretrain: ``num_classes``, ``in_channels``, ``loss``, ``topk``, ...
     """
 
-    # In files of GFNet, of AFFNet, and of ResNets.
-    released_names: ClassVar[list[tuple[str, str]]] = [(r'^(head|classifier\.fc|fc)\.', 'fc.')]
+    # In files of GFNet, of AFFNet, of vHeat, and of ResNets.
+    released_names: ClassVar[list[tuple[str, str]]] = [
+        (r'^(head|classifier\.fc|classifier\.3|fc)\.', 'fc.')
+    ]
 
     def __init__(self, *, dropout: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
@@ -34,6 +36,23 @@ class LinearClsHead(MMPretrainLinearClsHead):
     def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Features ``(B, C)`` before the last layer, from those of each output."""
         return self.dropout(feats[-1])
+
+
+@MODELS.register_module()
+class NormLinearClsHead(LinearClsHead):
+    """A norm of the pooled features before the linear layer: HorNet's head.
+
+    Args:
+        **options: See :class:`LinearClsHead`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.norm = nn.LayerNorm(self.in_channels, eps=1e-6)
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Features ``(B, C)`` before the last layer, from those of each output."""
+        return self.dropout(self.norm(feats[-1]))
 
 
 @MODELS.register_module()

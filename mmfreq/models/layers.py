@@ -77,7 +77,7 @@ class PatchEmbed(nn.Module):
 class ConvDownsample(nn.Module):
     """Overlapping strided convolution with a layer norm before or behind it.
 
-    As in MetaFormer's baselines, arXiv 2210.13452; the norm has no bias.
+    As in MetaFormer's baselines, arXiv 2210.13452, whose norms have no bias.
 
     Args:
         in_dim (int): Number of input channels.
@@ -86,6 +86,9 @@ class ConvDownsample(nn.Module):
         stride (int): Stride.
         padding (int): Zero padding on each side.
         norm_first (bool): Whether the norm comes before the convolution. Defaults to True.
+        norm_bias (bool): Whether the norm has a bias. Defaults to False.
+        norm_eps (float): What the norm adds to variances. Defaults to 1e-6.
+        bias (bool): Whether the convolution has a bias. Defaults to True.
     """
 
     def __init__(
@@ -96,16 +99,19 @@ class ConvDownsample(nn.Module):
         stride: int = 2,
         padding: int = 1,
         norm_first: bool = True,
+        norm_bias: bool = False,
+        norm_eps: float = 1e-6,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.norm_first = norm_first
-        self.norm = nn.LayerNorm(in_dim if norm_first else dim, eps=1e-6, bias=False)
-        self.conv = nn.Conv2d(in_dim, dim, kernel_size, stride, padding)
+        self.norm = nn.LayerNorm(in_dim if norm_first else dim, eps=norm_eps, bias=norm_bias)
+        self.conv = nn.Conv2d(in_dim, dim, kernel_size, stride, padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, C, H, W)`` to smaller ones; tiny maps are zero-padded to one pixel."""
         if self.norm_first:
-            return self.conv(apply_norm(self.norm, x))
+            return self.conv(self._at_least_one_output(apply_norm(self.norm, x)))
         return apply_norm(self.norm, self.conv(self._at_least_one_output(x)))
 
     def _at_least_one_output(self, x: Tensor) -> Tensor:

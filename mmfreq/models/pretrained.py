@@ -15,6 +15,7 @@ __all__ = [
     'Adaptable',
     'Coverage',
     'is_pretrained',
+    'load_available',
     'load_init_cfg',
     'load_pretrained',
     'load_whole',
@@ -163,7 +164,7 @@ def load_whole(
             the first are named.
     """
     own, parameters = model.state_dict(), dict(model.named_parameters())
-    tensors = _from_released(model, without_wrapper(tensors), source)
+    tensors, _ = _from_released(model, without_wrapper(tensors), source)
     wrong = [
         key
         for key, tensor in tensors.items()
@@ -195,22 +196,70 @@ def load_whole(
             print_log(f'{what} {source}: {enumerate_names(keys)}', 'current')
 
 
-def _from_released(model: nn.Module, tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    """By the model's names, if it is a classifier and the file one that its authors released."""
+def load_available(model: nn.Module, tensors: dict[str, Tensor], source: str) -> Coverage:
+    """Load what a file has of a whole model, such as a dense model of a backbone's authors.
+
+    Args:
+        model (nn.Module): The model, with a backbone of this library.
+        tensors (dict[str, Tensor]): Weights by name.
+        source (str): Name of the file, for messages.
+
+    Returns:
+        Coverage: What became of each tensor; those of another shape count as dropped and missing.
+
+    Raises:
+        CheckpointError: If a tensor of the backbone is missing or has another shape.
+    """
+    own = model.state_dict()
+    adapted, resized = _from_released(model, without_wrapper(tensors), source)
+    loaded = {
+        key: tensor
+        for key, tensor in adapted.items()
+        if key in own and tensor.shape == own[key].shape
+    }
+    missing = [key for key in own if key not in loaded]
+    lacking = [key for key in missing if key.startswith('backbone.')]
+    if lacking:
+        raise CheckpointError(
+            f'checkpoint {source} does not hold the backbone of this model: missing or of another '
+            f'shape {enumerate_names(lacking)}; check that it belongs to this network and arch'
+        )
+    model.load_state_dict(loaded, strict=False)
+    return Coverage(list(loaded), resized, [key for key in adapted if key not in loaded], missing)
+
+
+def _from_released(
+    model: nn.Module, tensors: dict[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Tensors by the model's names if its authors released the file, and the resized ones.
+
+    Heads of dense models have the same names there, those of classifiers know them.
+    """
     backbone: Any = getattr(model, 'backbone', None)
     head: Any = getattr(model, 'head', None)
-    whole = any(key.startswith('backbone.') for key in tensors)
-    if whole or not (hasattr(head, 'released_names') and hasattr(backbone, 'adapt_checkpoint')):
-        return tensors
+    of_backbone = {
+        key.removeprefix('backbone.'): tensor
+        for key, tensor in tensors.items()
+        if key.startswith('backbone.')
+    }
     try:
-        adapted, _ = backbone.adapt_checkpoint(tensors)
+        if of_backbone:
+            if getattr(backbone, 'from_released', lambda _: None)(of_backbone) is None:
+                return tensors, []
+            adapted, resized = backbone.adapt_checkpoint(of_backbone)
+            others = {k: v for k, v in tensors.items() if not k.startswith('backbone.')}
+            renamed = {f'backbone.{key}': tensor for key, tensor in adapted.items()}
+            return {**renamed, **others}, [f'backbone.{key}' for key in resized]
+        if not (hasattr(head, 'released_names') and hasattr(backbone, 'adapt_checkpoint')):
+            return tensors, []
+        adapted, resized = backbone.adapt_checkpoint(tensors)
     except ValueError as error:
         raise CheckpointError(f'checkpoint {source} does not fit this model: {error}') from error
-    of_backbone, of_head = backbone.state_dict(), head.state_dict()
-    found = {f'backbone.{key}': adapted.pop(key) for key in list(adapted) if key in of_backbone}
+    names, names_of_head = backbone.state_dict(), head.state_dict()
+    found = {f'backbone.{key}': adapted.pop(key) for key in list(adapted) if key in names}
     for key, tensor in rename(adapted, head.released_names).items():
-        found[f'head.{key}' if key in of_head else key] = tensor
-    return found
+        found[f'head.{key}' if key in names_of_head else key] = tensor
+    return found, [f'backbone.{key}' for key in resized]
 
 
 def without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -38,10 +38,14 @@ class Stage(nn.Module):
         """Apply the blocks to features ``(B, C', H', W')``."""
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, use_reentrant=False)
+                x = checkpoint(block, x, *self.shared(), use_reentrant=False)
             else:
-                x = block(x)
+                x = block(x, *self.shared())
         return x
+
+    def shared(self) -> tuple[nn.Module, ...]:
+        """Modules that all blocks of the stage use; blocks hand them to their token mixers."""
+        return ()
 
 
 class ChannelsLastStage(Stage):

@@ -1,7 +1,7 @@
 """Tensors that are computed from a parameter once and used in many forward passes."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,27 +12,31 @@ __all__ = ['derived', 'forget']
 MAX_VALUES = 4  # of a source: a detector meets a new size with nearly every image
 
 
-def derived(source: Tensor, key: Hashable, make: Callable[[Tensor], Tensor]) -> Tensor:
-    """What ``make`` returns for a tensor, computed once for each value of the tensor.
+def derived(
+    sources: Tensor | Sequence[Tensor], key: Hashable, make: Callable[..., Tensor]
+) -> Tensor:
+    """What ``make`` returns for tensors, computed once for their values.
 
-    The tensor is compared by value with a copy of it. Version counters would be cheaper, but they
+    Tensors are compared by value with copies of them. Version counters would be cheaper, but they
     do not see a write through ``.data``, which is how MMEngine's EMAHook swaps weights in and out.
 
     Args:
-        source (Tensor): For example a parameter. Kept alive by its owner only.
+        sources (Tensor | Sequence[Tensor]): For example a parameter. Kept alive by its owner only;
+            of several, the first one belongs to what is made alone.
         key (Hashable): What is made of it; the last few are kept.
-        make (Callable): Called with the detached source.
+        make (Callable): Called with the detached sources.
 
     Returns:
         Tensor: The result, without gradient. It is shared and must not be written to.
     """
-    entry = _entries.get(source)
-    if entry is None or not _same_bits(entry[0], source):
-        entry = (source.detach().clone(), OrderedDict())
-        _entries[source] = entry
+    sources = (sources,) if isinstance(sources, Tensor) else tuple(sources)
+    entry = _entries.get(sources[0])
+    if entry is None or not all(map(_same_bits, entry[0], sources)):
+        entry = (tuple(source.detach().clone() for source in sources), OrderedDict())
+        _entries[sources[0]] = entry
     values = entry[1]
     if key not in values:
-        values[key] = make(source.detach())
+        values[key] = make(*(source.detach() for source in sources))
         if len(values) > MAX_VALUES:
             values.popitem(last=False)
     values.move_to_end(key)
@@ -40,7 +44,7 @@ def derived(source: Tensor, key: Hashable, make: Callable[[Tensor], Tensor]) -> 
 
 
 def forget(source: Tensor) -> None:
-    """Free what was made of a tensor."""
+    """Free what was made of a tensor, and of others together with it."""
     _entries.pop(source, None)
 
 

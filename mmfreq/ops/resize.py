@@ -9,7 +9,7 @@ from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.spectrum import from_parts, to_parts
 from mmfreq.ops.tracing import is_compiled, without_autocast
 
-__all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter', 'resize_filter_once']
+__all__ = ['RESIZE_MODES', 'resize_filter', 'resize_filter_once']
 
 
 def resize_filter(
@@ -17,13 +17,15 @@ def resize_filter(
     old_size: tuple[int, int],
     new_size: tuple[int, int],
     mode: str = 'kernel',
+    interpolation: str = 'bicubic',
 ) -> Tensor:
     """Resize spectral filters from feature maps of one size to those of another.
 
     * ``'interpolate'``, **faithful**: what GFNet, HorNet and DFFormer do, and what their published
-      numbers were measured with. The filter is interpolated as an image, bicubic with aligned
-      corners. Along H the rows are in FFT order, so frequencies ``+f`` and ``-f`` are stretched
-      from different anchors and get different gains: a smooth low-pass is off by 0.04 to 0.57.
+      numbers were measured with. The filter is interpolated as an image with aligned corners,
+      bilinear in HorNet, bicubic in the others. Along H the rows are in FFT order, so frequencies
+      ``+f`` and ``-f`` are stretched from different anchors and get different gains: a smooth
+      low-pass is off by 0.04 to 0.57.
     * ``'kernel'``, **correct**: the filter's impulse response, in pixels, is zero-padded or cropped
       around its centre. The response to an object stays the same on a larger map, as with the
       weights of a convolution.
@@ -36,6 +38,8 @@ def resize_filter(
         old_size (tuple[int, int]): Size ``(h, w)`` of the maps that ``weight`` belongs to.
         new_size (tuple[int, int]): Size ``(H, W)`` of the maps to filter.
         mode (str): ``'interpolate'``, ``'kernel'`` or ``'spectrum'``. Defaults to ``'kernel'``.
+        interpolation (str): ``'bicubic'`` or ``'bilinear'``, of ``'interpolate'`` only. Defaults
+            to ``'bicubic'``.
 
     Returns:
         Tensor: Filters of shape ``(..., H, W // 2 + 1, 2)`` and dtype of ``weight``; ``weight``
@@ -45,7 +49,8 @@ def resize_filter(
         ValueError: If ``mode`` is unknown, a size is not positive or ``weight`` does not have the
             shape that belongs to ``old_size``.
     """
-    check_resize_mode(mode)
+    if mode not in RESIZE_MODES:
+        raise ValueError(f'resize mode must be one of {RESIZE_MODES}, got {mode!r}')
     old_height, old_width = old_size
     if min(*old_size, *new_size) < 1:
         raise ValueError(f'sizes must be positive, got old_size={old_size}, new_size={new_size}')
@@ -57,12 +62,20 @@ def resize_filter(
     if tuple(old_size) == tuple(new_size):
         return weight
     with without_autocast(weight.device):
-        resized = _RESIZERS[mode](weight.to(compute_dtype(weight)), old_size, new_size)
+        exact = weight.to(compute_dtype(weight))
+        if mode == 'interpolate':
+            resized = _interpolate(exact, new_size, interpolation)
+        else:
+            resized = _RESIZERS[mode](exact, old_size, new_size)
     return resized.to(weight.dtype)
 
 
 def resize_filter_once(
-    weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
+    weight: Tensor,
+    old_size: tuple[int, int],
+    new_size: tuple[int, int],
+    mode: str,
+    interpolation: str = 'bicubic',
 ) -> Tensor:
     """:func:`resize_filter` without gradients, computed once for each value of the filters.
 
@@ -71,46 +84,47 @@ def resize_filter_once(
         old_size (tuple[int, int]): As there.
         new_size (tuple[int, int]): As there.
         mode (str): As there.
+        interpolation (str): As there.
 
     Returns:
         Tensor: As there; it is shared and must not be written to.
     """
     if torch.compiler.is_dynamo_compiling() and weight.device.type != 'cpu':
-        return resize_filter(weight, old_size, new_size, mode)  # comparing values would wait for it
+        # Comparing values would wait for the device.
+        return resize_filter(weight, old_size, new_size, mode, interpolation)
     if is_compiled():
-        return _operator(weight, old_size, new_size, mode)
+        return _operator(weight, old_size, new_size, mode, interpolation)
     return derived(
         weight,
-        ('resized', old_size, new_size, mode),
-        lambda weight: resize_filter(weight, old_size, new_size, mode),
+        ('resized', old_size, new_size, mode, interpolation),
+        lambda weight: resize_filter(weight, old_size, new_size, mode, interpolation),
     )
 
 
 @torch.library.custom_op('mmfreq::resize_filter', mutates_args=())
-def _operator(weight: Tensor, old_size: list[int], new_size: list[int], mode: str) -> Tensor:
+def _operator(
+    weight: Tensor, old_size: list[int], new_size: list[int], mode: str, interpolation: str
+) -> Tensor:
     (height, width), (new_height, new_width) = old_size, new_size
+    sizes = ((height, width), (new_height, new_width))
     # A copy, because compiled graphs write into what they are given.
-    resized = resize_filter_once(weight, (height, width), (new_height, new_width), mode)
+    resized = resize_filter_once(weight, *sizes, mode, interpolation)
     return resized.clone(memory_format=torch.contiguous_format)
 
 
 @_operator.register_fake
-def _(weight: Tensor, old_size: list[int], new_size: list[int], mode: str) -> Tensor:
+def _(
+    weight: Tensor, old_size: list[int], new_size: list[int], mode: str, interpolation: str
+) -> Tensor:
     height, width = new_size
     return weight.new_empty(*weight.shape[:-3], height, width // 2 + 1, 2)
 
 
-def check_resize_mode(mode: str) -> None:
-    """Raise a ``ValueError`` that lists the choices if ``mode`` is not one of them."""
-    if mode not in RESIZE_MODES:
-        raise ValueError(f'resize mode must be one of {RESIZE_MODES}, got {mode!r}')
-
-
-def _interpolate(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+def _interpolate(weight: Tensor, new_size: tuple[int, int], interpolation: str) -> Tensor:
     height, width = new_size
     images = weight.movedim(-1, -3).flatten(0, -3).unsqueeze(0)
     images = F.interpolate(
-        images, size=(height, width // 2 + 1), mode='bicubic', align_corners=True
+        images, size=(height, width // 2 + 1), mode=interpolation, align_corners=True
     )
     return images.reshape(*weight.shape[:-3], 2, height, width // 2 + 1).movedim(-3, -1)
 
@@ -148,5 +162,5 @@ def _in_spectrum(weight: Tensor, old_size: tuple[int, int], new_size: tuple[int,
     return F.pad(resized, (0, 0, 0, width // 2 + 1 - columns))
 
 
-_RESIZERS = {'interpolate': _interpolate, 'kernel': _through_kernel, 'spectrum': _in_spectrum}
-RESIZE_MODES = tuple(_RESIZERS)
+_RESIZERS = {'kernel': _through_kernel, 'spectrum': _in_spectrum}
+RESIZE_MODES = ('interpolate', *_RESIZERS)

@@ -30,7 +30,8 @@ __all__ = [
     'write_weights',
 ]
 
-NESTING = ('state_dict', 'model', 'model_state_dict', 'module')
+AVERAGE = 'model_ema'  # what timm's scripts call an average of the weights
+NESTING = ('state_dict', 'model', 'model_state_dict', 'module', AVERAGE)
 PREFIXES = ('module.', 'backbone.')
 
 _trusted = False
@@ -134,8 +135,9 @@ def find_state_dict(
         checkpoint (Any): Content of a checkpoint file.
         source (str | Path): Its name, for messages.
         prefix (str, optional): Beginning of the names of the wanted weights, with or without the
-            last dot. Defaults to None: what wrappers and the detectors and segmentors around a
-            backbone add, ``module.`` and ``backbone.``, if there are such names.
+            last dot, or what they are nested in, such as ``'model_ema'``. Defaults to None: what
+            wrappers and the detectors and segmentors around a backbone add, ``module.`` and
+            ``backbone.``, if there are such names.
 
     Returns:
         dict[str, Tensor]: The weights with the prefix, by their names without it.
@@ -143,6 +145,14 @@ def find_state_dict(
     Raises:
         ValueError: As in :func:`find_weights`, or if no name has the given prefix.
     """
+    nested = checkpoint.get(prefix) if isinstance(checkpoint, Mapping) else None
+    if isinstance(nested, Mapping):
+        checkpoint, prefix = nested, None
+    elif isinstance(checkpoint, Mapping) and {'model', AVERAGE} <= checkpoint.keys():
+        print_log(
+            f"{source} has an average of the weights, too: prefix='{AVERAGE}' of init_cfg uses it",
+            logger='current',
+        )
     tensors = find_weights(checkpoint, source)
     if prefix is not None:
         found = _below(prefix.removesuffix('.') + '.', tensors)

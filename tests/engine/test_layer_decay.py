@@ -5,6 +5,7 @@ from torch import nn
 
 from mmfreq.engine.layer_decay import check_paramwise
 from mmfreq.models import GFNet
+from mmfreq.utils.errors import ConfigError
 
 
 @pytest.fixture
@@ -53,6 +54,40 @@ def test_learning_rates(scope):
         'backbone.stages.0.blocks.0.layer_scale.weight',
     ):
         assert found[name]['weight_decay'] == 0.0
+
+
+def test_learning_rates_by_stages(scope):
+    arch = dict(patch_size=4, embed_dims=(4, 8), depths=(1, 2), layer_scale_init=0.1)
+    model = Model(GFNet(arch=arch, img_size=32))
+    found = groups(model, decay_type='stage_wise', num_layers=6)
+    for name, exponent in {
+        'head.weight': 0,
+        'backbone.norm1.weight': 0,
+        'backbone.stages.1.blocks.1.token_mixer.weight': 5,
+        'backbone.stages.1.blocks.0.token_mixer.weight': 5,
+        'backbone.stages.0.blocks.0.mlp.fc1.weight': 6,
+        'backbone.stages.1.downsample.weight': 7,
+        'backbone.patch_embed.proj.weight': 7,
+    }.items():
+        assert found[name]['lr'] == pytest.approx(0.5**exponent), name
+    for message, options in {
+        'at least the number of stages, got 1': dict(decay_type='stage_wise', num_layers=1),
+        'which needs it': dict(decay_type='stage_wise'),
+        "belongs to decay_type='stage_wise'": dict(num_layers=6),
+        "got 'stagewise'": dict(decay_type='stagewise'),
+    }.items():
+        with pytest.raises(ConfigError, match=message):
+            groups(model, **options)
+    with pytest.raises(TypeError, match='needs a backbone of mmfreq, got Other'):
+        groups(Model(Other()), decay_type='stage_wise', num_layers=6)
+
+
+class Other(nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def get_layer_depth(self, name, prefix):
+        return 0, 2
 
 
 def test_backbone_without_depths(scope):

@@ -9,18 +9,34 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from process import here
 
 import mmfreq.models
 from mmfreq.models import dynamic_kernel
-from mmfreq.models.backbones import affnet, fdresnet, gfnet, metaformer_baseline
-from mmfreq.models.pretrained import rename
+from mmfreq.models.backbones import (
+    affnet,
+    fdresnet,
+    gfnet,
+    hornet,
+    metaformer_baseline,
+    vheat,
+)
+from mmfreq.models.pretrained import load_whole, rename
+from mmfreq.utils.config_files import read_model_config
+from mmfreq.zoo import build_model
 
 FOLDER = Path(os.environ.get('MMFREQ_SHARED', '.')) / 'fixtures'
 FIXTURES = sorted(
     path.stem
-    for family in ('gfnet-', 'dfformer-', 'cdfformer-', 'gfformer-', 'affnet-', 'fdconv-resnet')
+    for family in (
+        *('gfnet-', 'dfformer-', 'cdfformer-', 'gfformer-', 'affnet-', 'fdconv-resnet'),
+        *('hornet-', 'vheat-'),
+    )
     for path in FOLDER.glob(f'{family}*.npz')
 )
+DENSE = ('norm', 'outnorm')
+# Classifiers with a norm of maps, and the name of their last layer.
+NORM_OF_MAPS = {'gfnet': 'head', 'vheat': 'classifier.3'}
 
 
 class Case:
@@ -59,6 +75,11 @@ class Case:
             return self.affnet_arguments()
         if self.meta['model'] == 'gfnet':
             return dict(arch=self.meta['variant'], img_size=self.meta['img_size'])
+        if self.meta['model'] == 'hornet':
+            side = 16 * self.meta['stored_filter_hw'][0][0]
+            return dict(arch=self.meta['variant'].replace('_', '-'), img_size=side)
+        if self.meta['model'] == 'vheat':
+            return dict(arch=self.meta['variant'], img_size=self.meta['img_size'])
         return dict(arch=self.meta['variant'].split('_')[1], img_size=self.meta['input_size'])
 
     def affnet_arguments(self):
@@ -75,7 +96,7 @@ class Case:
     def outputs(self, dtype):
         """All outputs of the fixture by name, and the model that made its maps."""
         images, names = self.images.to(dtype), self.meta['outputs']
-        if names[-1].startswith('norm'):  # a dense model with one norm per output
+        if names[-1].startswith(DENSE):  # a dense model with one norm per output
             model = self.build(dtype)
             return dict(zip(names, model(images), strict=True)), model
         if self.meta['model'] == 'fdconv-resnet':
@@ -87,12 +108,20 @@ class Case:
             stem = model.patch_embed[0](images)
             maps = [stem, model.patch_embed[1](stem), *maps]
             logits = F.linear(maps[-1].mean((2, 3)), *self.head(dtype, 'classifier.fc'))
-        elif self.meta['model'] == 'gfnet':
+        elif self.meta['model'] in NORM_OF_MAPS:
             normed = self.build(dtype, out_indices=-1)
             norm = normed._output(normed.out_indices[0], maps[-1])
             torch.testing.assert_close(norm, normed(images)[0])
             maps.append(norm)
-            logits = F.linear(norm.mean((2, 3)), *self.head(dtype, 'head'))
+            logits = F.linear(
+                norm.mean((2, 3)), *self.head(dtype, NORM_OF_MAPS[self.meta['model']])
+            )
+        elif self.meta['model'] == 'hornet':
+            pooled = F.layer_norm(
+                maps[-1].mean((2, 3)), maps[-1].shape[1:2], *self.head(dtype, 'norm'), eps=1e-6
+            )
+            maps.append(pooled)
+            logits = F.linear(pooled, *self.head(dtype, 'head'))
         else:
             pooled = F.layer_norm(
                 maps[-1].mean((2, 3)), maps[-1].shape[1:2], *self.head(dtype, 'norm'), eps=1e-6
@@ -120,9 +149,13 @@ class Case:
             for old, new in dynamic_kernel.RENAMED.items():
                 name = name.replace(old, new)
             return re.sub(r'FBM\.freq_weight_conv_list\.(\d)\.(\w+)', r'bands.\2.\1', name)
-        module = {'gfnet': gfnet, 'dfformer': metaformer_baseline, 'affnet': affnet}[
-            self.meta['model']
-        ]
+        module = {
+            'gfnet': gfnet,
+            'dfformer': metaformer_baseline,
+            'affnet': affnet,
+            'hornet': hornet,
+            'vheat': vheat,
+        }[self.meta['model']]
         return next(iter(rename({name: None}, module._RENAMING)))
 
 
@@ -140,7 +173,7 @@ def test_outputs(case, reference, dtype):
 
 
 def test_parameter_count(case):
-    dense = case.meta['outputs'][-1].startswith(('norm', 'layer4'))
+    dense = case.meta['outputs'][-1].startswith((*DENSE, 'layer4'))
     model = case.network()(**case.arguments() | ({} if dense else dict(out_indices=-1)))
     assert sum(p.numel() for p in model.parameters()) == case.meta['params_no_head']
 
@@ -178,3 +211,38 @@ def test_forward_at_another_size_resizes_like_the_fine_tuning(shared, reference,
         for first, second in pairs:
             # Weights are resized in fp32 when they are loaded and in fp64 when the model runs.
             torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ('fixture', 'config'),
+    [
+        ('vheat-tiny-seg512-512x512', 'upernet_vheat_tiny_ade20k'),
+        ('hornet-tiny_gf-seg-512x512', 'upernet_hornet_tiny_gf_ade20k'),
+    ],
+)
+def test_dense_files_of_the_authors_are_taken_whole(shared, reference, tmp_path, fixture, config):
+    case = Case(fixture, shared, reference, tmp_path)
+    model = build_model(read_model_config(f'configs/{config}.py')).eval()
+    heads = {k: v for k, v in model.state_dict().items() if not k.startswith('backbone.')}
+    file = {f'backbone.{key}': tensor for key, tensor in case.weights.items()} | heads
+    file['backbone.other'] = torch.ones(1)
+    del file['decode_head.conv_seg.bias']
+    torch.save({'meta': {}, 'state_dict': file}, tmp_path / 'dense.pth')
+    printed = here(
+        'tools/model_converters/convert_checkpoint.py',
+        *(f'configs/{config}.py', tmp_path / 'dense.pth', tmp_path / 'out'),
+    )
+    assert 'loaded   backbone.stages.2.blocks.0.token_mixer.' in printed
+    assert 'dropped  backbone.other' in printed
+    assert 'missing  decode_head.conv_seg.bias' in printed and 'train the model' in printed
+    (converted,) = (tmp_path / 'out').iterdir()
+    model.load_state_dict(torch.load(converted, weights_only=True)['state_dict'])
+    with torch.no_grad():
+        outputs = dict(zip(case.meta['outputs'], model.backbone(case.images), strict=True))
+    assert reference.compare(
+        case.data, {name: output.numpy() for name, output in outputs.items()}, f64=False
+    )
+    file['decode_head.conv_seg.bias'] = torch.ones(150)
+    load_whole(model, file, 'dense.pth', 'this model')  # as tools/test.py does
+    assert torch.equal(model.backbone(case.images)[3], outputs[case.meta['outputs'][3]])

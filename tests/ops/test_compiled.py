@@ -59,7 +59,7 @@ GROUP_MAP = torch.arange(15 * 7).reshape(15, 7) % 3
             ('mmfreq.ops.kernels.fft._half_step_array', '8', [5], torch.complex128, 'cpu'),
         ),
         *(
-            ('resize_filter', (torch.randn(3, 6, 4, 2), [6, 6], [8, 5], mode))
+            ('resize_filter', (torch.randn(3, 6, 4, 2), [6, 6], [8, 5], mode, 'bicubic'))
             for mode in RESIZE_MODES
         ),
         ('compose_kernels', (leaf(*SPECTRUM), GROUP_MAP, *attentions(), [5, 4, 3, 3])),

@@ -13,7 +13,7 @@ STOREYS = (
     ('__init__',),
     ('composition',),  # of kernels, from a spectrum
     # Operations that others call.
-    ('filter', 'dct', 'spectrum', 'resize', 'bands', 'kernel_spectrum'),
+    ('filter', 'dct', 'spectrum', 'resize', 'frequencies', 'bands', 'kernel_spectrum'),
     ('choice',),  # which kernel computes one
     ('kernels.*',),  # one module, or folder, for each backend
     ('fft', 'layout', 'products'),  # transforms, memory formats, products with small matrices

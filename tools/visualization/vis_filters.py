@@ -1,8 +1,9 @@
 """Draw the filters of a backbone, and what its dynamic filters do to given images.
 
 Spectra have frequency zero in the middle and axes in cycles per pixel of the feature map. What a
-backbone has is drawn: filters of GFNet, GFFormer and DFFormer (magnitude, phase, kernel); for
-images the coefficients of DFFormer, the masks of AFFNet, the band gains of DSM and FDConv.
+backbone has is drawn: filters of GFNet, GFFormer, DFFormer and HorNet (magnitude, phase, kernel),
+decays of vHeat by frequency; for images the coefficients of DFFormer, the masks of AFFNet, the band
+gains of DSM and FDConv.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from torch import nn
 
 from mmfreq.analysis.inputs import open_backbone, preprocess, read_images
 from mmfreq.analysis.spectra import pictures
-from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_filters
+from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_decays, stored_filters
 from mmfreq.engine.command_line import add_trust_option, errors_as_messages, make_parser
 from mmfreq.models.mixers import GlobalFilter
 
@@ -61,6 +62,9 @@ def draw(
             f'filters_{stage}',
             pictures.draw_filters(f'{title}: filters of {stage}', list(group), channels, noun),
         )
+    decays = stored_decays(backbone)
+    for stage, decayed in itertools.groupby(decays, lambda layer: _stage(layer.name)):
+        yield f'decays_{stage}', pictures.draw_decays(f'{title}: decays of {stage}', list(decayed))
     if not files:
         return
     images = read_images(files, size or 224)

@@ -1,18 +1,29 @@
 """What the filters of a network have learned, and what they do to given images."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mmfreq.analysis.spectra.watching import watch
-from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, DynamicSpectrum
+from mmfreq.models.mixers import (
+    AdaptiveFilter,
+    DynamicFilter,
+    DynamicSpectrum,
+    FrequencyEmbedding,
+    HeatConduction,
+)
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.modulation import BandModulation
+from mmfreq.models.stage import Stage
+from mmfreq.ops.dct import dct_frequencies
 from mmfreq.ops.fft import centred_spectrum, irfft2, rfft2
 
-__all__ = ['Gains', 'Spectrum', 'gains_for', 'masks_for', 'stored_filters']
+__all__ = ['Gains', 'Spectrum', 'gains_for', 'masks_for', 'stored_decays', 'stored_filters']
+
+
+Kind = TypeVar('Kind', bound=nn.Module)
 
 
 class Spectrum(NamedTuple):
@@ -66,6 +77,29 @@ def stored_filters(network: nn.Module) -> list[tuple[Spectrum, Tensor]]:
             centred = kernels.roll((height // 2, width // 2), (-2, -1))
             layer = name.removesuffix('.filters')
             found.append((Spectrum(layer, *centred_spectrum(half, width)), centred))
+    return found
+
+
+def stored_decays(network: nn.Module) -> list[Spectrum]:
+    """Decays that vHeat has learned, mean over channels, for maps of the stored size.
+
+    Args:
+        network (nn.Module): Any network.
+
+    Returns:
+        list[Spectrum]: For each layer with heat conduction one decay, from frequency zero on.
+    """
+    found = []
+    for name, stage in network.named_modules():
+        if not isinstance(stage, Stage):
+            continue
+        embeddings = [item for item in stage.shared() if isinstance(item, FrequencyEmbedding)]
+        for layer, module in _of_kind(stage, HeatConduction).items():
+            size = embeddings[0].size
+            with torch.no_grad():
+                decay = module.decay(embeddings[0], size).mean(-1)
+            axes = (dct_frequencies(side) for side in size)
+            found.append(Spectrum(f'{name}.{layer}', decay[None].float(), *axes))
     return found
 
 
@@ -130,5 +164,5 @@ def gains_for(network: nn.Module, images: Tensor) -> list[Gains]:
     return found
 
 
-def _of_kind(network: nn.Module, kind: type[nn.Module]) -> dict[str, nn.Module]:
+def _of_kind(network: nn.Module, kind: type[Kind]) -> dict[str, Kind]:
     return {name: module for name, module in network.named_modules() if isinstance(module, kind)}

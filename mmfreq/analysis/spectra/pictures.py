@@ -14,6 +14,7 @@ from mmfreq.analysis.spectra.stages import gain_by_frequency, mean_of_layers
 
 __all__ = [
     'draw_amplitudes',
+    'draw_decays',
     'draw_fields',
     'draw_filters',
     'draw_gains',
@@ -74,6 +75,25 @@ def draw_masks(title: str, images: Sequence[np.ndarray], masks: Sequence[Spectru
         for ax, mask in zip(row[1:], masks, strict=True):
             _show_spectrum(ax, mask.values[i], mask, 'viridis')
             ax.set_title(f'{mask.name}\nmean magnitude', fontsize=8)
+    return figure
+
+
+def draw_decays(title: str, layers: Sequence[Spectrum]) -> Figure:
+    """Decays of heat conduction, a panel per layer.
+
+    Args:
+        title (str): Title of the figure.
+        layers (Sequence[Spectrum]): From :func:`mmfreq.analysis.spectra.filters.stored_decays`.
+
+    Returns:
+        Figure: Bright frequencies pass, dark ones are taken out.
+    """
+    figure, axes = _row_of_panels(1, len(layers), title)
+    for layer, ax in zip(layers, axes[0], strict=True):
+        shown = ax.imshow(layer.values[0], extent=(0, 0.5, 0, 0.5), origin='lower', vmin=0, vmax=1)
+        ax.set_title(layer.name, fontsize=8)
+        ax.set_xlabel(FREQUENCY, fontsize=9)
+    figure.colorbar(shown, ax=list(axes[0]), label='factor, mean over channels')
     return figure
 
 

@@ -7,6 +7,7 @@ term, layer norms and StarReLU by hand. Weights stay, and so do results up to ro
 Their name in a benchmark is that of the backbone behind ``plain:``, as in ``plain:dfformer-s18``.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,11 +20,18 @@ from mmfreq.models.backbones.affnet import AFFNet, ConvNorm
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.fdconv import FDConv
 from mmfreq.models.layers import SpectralModule
-from mmfreq.models.mixers import AdaptiveFilter, DynamicFilter, GlobalFilter
+from mmfreq.models.mixers import (
+    AdaptiveFilter,
+    DynamicFilter,
+    FrequencyEmbedding,
+    GlobalFilter,
+    HeatConduction,
+)
 from mmfreq.models.mixers.adaptive_filter import NUM_BLOCKS, SPARSITY_THRESHOLD
 from mmfreq.models.modulation import BandModulation
 from mmfreq.models.pointwise import GELU, Linear, Mlp, StarReLU
 from mmfreq.ops import resize_filter
+from mmfreq.ops.matrices import cosines
 from mmfreq.zoo import backbone_config, build_backbone, set_image_size
 
 __all__ = ['build', 'global_filter', 'low_pass', 'make_plain']
@@ -49,7 +57,7 @@ def build(name: str, shape: tuple[int, int]) -> nn.Module:
     if not is_spectral or _has_spectral_layers(make_plain(network)):
         raise ValueError(
             f'there are no plain layers for {name}; plain: takes variants of GFNet, DFFormer, '
-            'CDFFormer, GFFormer, AFFNet and FDResNet'
+            'CDFFormer, GFFormer, HorNet, vHeat, AFFNet and FDResNet'
         )
     return network
 
@@ -192,6 +200,51 @@ class PlainAdaptiveFilter(nn.Module):
         return (x + filtered).permute(0, 2, 3, 1)
 
 
+class PlainHeatConduction(nn.Module):
+    """vHeat's operator with its transforms as 1x1 convolutions of rows and columns, 2405.16555.
+
+    The decay is computed in every pass, and the cosines once for a size.
+    """
+
+    def __init__(self, mixer: HeatConduction) -> None:
+        super().__init__()
+        self.dwconv, self.to_k = mixer.dwconv, mixer.to_k
+        self.linear, self.out_linear = _plain_linear(mixer.linear), _plain_linear(mixer.out_linear)
+        self.out_norm = mixer.out_norm
+        self.tables: dict[int, Tensor] = {}
+
+    def forward(self, x: Tensor, embedding: FrequencyEmbedding) -> Tensor:
+        height, width = x.shape[1:3]
+        rows, columns = self._cosines(height, x), self._cosines(width, x)
+        x = F.conv2d(
+            x.permute(0, 3, 1, 2).contiguous(),
+            self.dwconv.weight,
+            self.dwconv.bias,
+            padding=1,
+            groups=self.dwconv.groups,
+        )
+        x, gate = self.linear(x.permute(0, 2, 3, 1).contiguous()).chunk(2, -1)
+        x = _along_rows_and_columns(x, rows, columns)
+        steps = [torch.arange(side, device=x.device) * (math.pi / side) for side in (height, width)]
+        decay = torch.exp(-(steps[0][:, None] ** 2 + steps[1] ** 2))
+        time = F.relu(self.to_k(embedding.vectors_for((height, width))))
+        x = torch.einsum('bnmc,nmc->bnmc', x, torch.pow(decay[..., None], time))
+        x = _along_rows_and_columns(x, rows.T, columns.T)
+        return self.out_linear(self.out_norm(x) * F.silu(gate))
+
+    def _cosines(self, size: int, x: Tensor) -> Tensor:
+        if size not in self.tables:
+            self.tables[size] = torch.from_numpy(cosines(size)).to(x)
+        return self.tables[size]
+
+
+def _along_rows_and_columns(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    batch, height, width, channels = x.shape
+    x = F.conv1d(x.contiguous().view(batch, height, -1), rows.contiguous()[..., None])
+    x = F.conv1d(x.contiguous().view(-1, width, channels), columns.contiguous()[..., None])
+    return x.contiguous().view(batch, height, width, channels)
+
+
 class PlainFDConv(nn.Module):
     """Kernels with one pass over them for each factor, arXiv 2503.18783.
 
@@ -304,6 +357,7 @@ _PLAIN: tuple[tuple[type, Callable[..., nn.Module]], ...] = (
     (GlobalFilter, PlainGlobalFilter),
     (DynamicFilter, PlainDynamicFilter),
     (AdaptiveFilter, PlainAdaptiveFilter),
+    (HeatConduction, PlainHeatConduction),
     (FDConv, PlainFDConv),
     (Linear, _plain_linear),
 )

@@ -197,6 +197,23 @@ class StagedBackbone(BaseModule):
         begins = [begin for begin in self._depth_of_part if name.startswith(begin)]
         return self._depth_of_part[max(begins, key=len)] if begins else last, last + 1
 
+    def get_stage(self, param_name: str, prefix: str = '') -> int | None:
+        """Stage of a parameter, for learning rates that fall by stages.
+
+        Args:
+            param_name (str): Name of the parameter in the whole model.
+            prefix (str): Name of the backbone in the model, with a dot, e.g. ``'backbone.'``.
+
+        Returns:
+            int | None: Number of the stage, -1 for the stem, None for norms of outputs and what
+            does not belong to the backbone.
+        """
+        name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
+        part, _, rest = name.partition('.')
+        if part == 'stages':
+            return int(rest.partition('.')[0])
+        return -1 if part == 'patch_embed' else None
+
     @cached_property
     def _depth_of_part(self) -> dict[str, int]:
         """Depth of parameters by what their names begin with; the longest beginning counts."""

@@ -117,7 +117,7 @@ class GFNet(ResizableBackbone):
             stem_size=lambda side: -(-side // patch_size),
             embed_dims=embed_dims,
             depths=depths,
-            isotropic=isotropic,
+            **({'next_size': lambda side: side} if isotropic else {}),
             **options,
         )
 

@@ -1,7 +1,7 @@
-"""Backbones whose spectral filters are stored for one image size and resized to others."""
+"""Backbones whose parameters are stored for one image size and resized to others."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.logging import print_log
@@ -11,16 +11,15 @@ from typing_extensions import Unpack
 from mmfreq.models.backbones.arguments import to_pair
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions
+from mmfreq.models.mixers.resizable import Resizable
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.pretrained import stored_choice
-from mmfreq.ops import RESIZE_MODES, resize_filter
-from mmfreq.ops.resize import check_resize_mode
 
 __all__ = ['ResizableBackbone']
 
 
 class ResizableBackbone(StagedBackbone):
-    """Adds to :class:`StagedBackbone` how filters follow the size of images and checkpoints.
+    """Adds to :class:`StagedBackbone` how parameters follow the size of images and checkpoints.
 
     A ``state_dict`` of this network at another ``img_size`` is resized when it is loaded, also as a
     part of a whole model's.
@@ -33,19 +32,22 @@ class ResizableBackbone(StagedBackbone):
         stem_size (Callable): Called with a side of an image; returns that of the stem's maps.
         embed_dims (Sequence[int]): Channels of each stage.
         depths (Sequence[int]): Blocks of each stage.
-        isotropic (bool): Whether all stages have maps of one size; else all but the first halve
-            them, rounding up. Defaults to False.
+        next_size (Callable): Called with a side of a stage's maps; returns that of the next
+            stage's. Defaults to half of it, rounded up.
         img_size (int | tuple[int, int]): See :class:`ResizableOptions`. Defaults to 224.
         resize_mode (str, optional): See :class:`ResizableOptions`. Defaults to None.
         **options: Common arguments.
 
     Attributes:
+        resizable (type[Resizable]): What kind of parameters is resized, and by which modes.
         sizes (list[tuple[int, int]]): Size ``(h, w)`` of each stage's feature maps that filters are
             stored for, also of stages that are not built.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
     """
+
+    resizable: ClassVar[type[Resizable]] = ResizableFilter
 
     def __init__(
         self,
@@ -55,14 +57,15 @@ class ResizableBackbone(StagedBackbone):
         stem_size: Callable[[int], int],
         embed_dims: Sequence[int],
         depths: Sequence[int],
-        isotropic: bool = False,
+        next_size: Callable[[int], int] = lambda side: -(-side // 2),
         img_size: int | tuple[int, int] = 224,
         resize_mode: str | None = None,
         **options: Unpack[BackboneOptions],
     ) -> None:
-        height, width = (stem_size(side) for side in to_pair(img_size))
-        strides = [1 if isotropic else 2**i for i in range(len(depths))]
-        sizes = [(-(-height // stride), -(-width // stride)) for stride in strides]
+        height, width = to_pair(img_size)
+        sizes = [(stem_size(height), stem_size(width))]
+        while len(sizes) < len(depths):
+            sizes.append((next_size(sizes[-1][0]), next_size(sizes[-1][1])))
         super().__init__(
             stem=lambda in_channels: stem(in_channels, sizes[0]),
             stage=lambda i, drop_paths: stage(i, drop_paths, sizes[i]),
@@ -74,7 +77,7 @@ class ResizableBackbone(StagedBackbone):
         self.requested_resize_mode = resize_mode
         self.register_buffer('filter_sizes', torch.tensor(sizes))
         self.register_buffer('resize_mode_id', torch.tensor(0, dtype=torch.uint8))
-        self.set_resize_mode(resize_mode or 'kernel')
+        self.set_resize_mode(resize_mode or self.resizable.correct_mode)
         self.register_load_state_dict_pre_hook(_fit_stored_sizes)
         self.register_load_state_dict_post_hook(_follow_stored_resize_mode)
 
@@ -87,11 +90,11 @@ class ResizableBackbone(StagedBackbone):
         Raises:
             ValueError: If ``mode`` is unknown.
         """
-        check_resize_mode(mode)
+        self.resizable.check_mode(mode)
         self.resize_mode = mode
-        self.resize_mode_id.fill_(RESIZE_MODES.index(mode))
+        self.resize_mode_id.fill_(self.resizable.modes.index(mode))
         for module in self.modules():
-            if isinstance(module, ResizableFilter):
+            if isinstance(module, Resizable):
                 module.resize_mode = mode
 
     def from_released(self, state_dict: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -129,41 +132,44 @@ class ResizableBackbone(StagedBackbone):
         released = self.from_released(state_dict)
         if released is not None:
             state_dict = released
-            mode = mode or 'interpolate'
+            mode = mode or self.resizable.faithful_mode
         elif 'resize_mode_id' in state_dict:
-            mode = mode or _mode_of(state_dict['resize_mode_id'])
-        mode = mode or 'kernel'
+            mode = mode or self._mode_of(state_dict['resize_mode_id'])
+        mode = mode or self.resizable.correct_mode
         old_sizes = state_dict.get('filter_sizes')
         adapted = {
             **state_dict,
             'filter_sizes': self.filter_sizes,
-            'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode)),
+            'resize_mode_id': torch.tensor(self.resizable.modes.index(mode)),
         }
         resized = []
-        for stage, name, module in self._resizable_filters():
+        for stage, name, module in self._resizable_modules():
             if name not in state_dict:
                 continue
             weight = state_dict[name]
-            if old_sizes is None:  # a released one: maps are square
-                old = (weight.shape[1],) * 2 if weight.ndim == 4 else (0, 0)
+            if old_sizes is None:  # a released one
+                old = module.released_size(weight)
             elif old_sizes.ndim == 2 and len(old_sizes) > stage and old_sizes.shape[1] == 2:
                 old = (int(old_sizes[stage, 0]), int(old_sizes[stage, 1]))
             else:
                 raise ValueError(f'filter_sizes has the shape {tuple(old_sizes.shape)}')
             try:
-                adapted[name] = resize_filter(weight, old, module.size, mode)
+                adapted[name] = module.resize(weight, old, module.size, mode)
             except ValueError as error:
                 raise ValueError(f'{name}: {error}') from error
             if old != module.size:
                 resized.append(name)
         return adapted, resized
 
-    def _resizable_filters(self) -> Iterator[tuple[int, str, ResizableFilter]]:
-        """Number of the stage, name of the weight and module of each filter."""
+    def _resizable_modules(self) -> Iterator[tuple[int, str, Resizable]]:
+        """Number of the stage, name of the weight and module of each resizable parameter."""
         for i, stage in enumerate(self.stages):
             for name, module in stage.named_modules(prefix=f'stages.{i}'):
-                if isinstance(module, ResizableFilter):
+                if isinstance(module, Resizable):
                     yield i, f'{name}.weight', module
+
+    def _mode_of(self, resize_mode_id: Tensor) -> str:
+        return stored_choice(resize_mode_id, self.resizable.modes, 'resize_mode_id')
 
 
 def _fit_stored_sizes(
@@ -206,8 +212,4 @@ def _fit_stored_sizes(
 
 def _follow_stored_resize_mode(model: nn.Module, _incompatible_keys: object) -> None:
     assert isinstance(model, ResizableBackbone)
-    model.set_resize_mode(model.requested_resize_mode or _mode_of(model.resize_mode_id))
-
-
-def _mode_of(resize_mode_id: Tensor) -> str:
-    return stored_choice(resize_mode_id, RESIZE_MODES, 'resize_mode_id')
+    model.set_resize_mode(model.requested_resize_mode or model._mode_of(model.resize_mode_id))

@@ -1,18 +1,21 @@
 """Spectral filters that are stored for one size of feature maps and used at any."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
-from mmfreq.ops import resize_filter
+from mmfreq.models.mixers.resizable import Resizable
+from mmfreq.ops import RESIZE_MODES, resize_filter
 from mmfreq.ops.derived import forget
-from mmfreq.ops.resize import check_resize_mode, resize_filter_once
+from mmfreq.ops.resize import resize_filter_once
 from mmfreq.ops.tracing import is_exported
 
 __all__ = ['ResizableFilter']
 
 
-class ResizableFilter(SpectralModule):
+class ResizableFilter(Resizable, SpectralModule):
     """Learned spectral filters, resized to every other size than the stored one.
 
     In eval mode without gradients, resized filters are kept for the last few sizes.
@@ -22,6 +25,7 @@ class ResizableFilter(SpectralModule):
         size (tuple[int, int]): Size ``(h, w)`` of the feature maps that filters are stored for.
         resize_mode (str): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
             Defaults to ``'kernel'``.
+        interpolation (str): Of the mode ``'interpolate'``, see there. Defaults to ``'bicubic'``.
 
     Attributes:
         backend (str): What computes the filters, see :mod:`mmfreq.ops.choice`.
@@ -29,13 +33,19 @@ class ResizableFilter(SpectralModule):
             a normal distribution with a standard deviation of 0.02.
     """
 
+    modes: ClassVar[tuple[str, ...]] = RESIZE_MODES
+    faithful_mode = 'interpolate'
+    correct_mode = 'kernel'
+
     def __init__(
-        self, num_filters: int, size: tuple[int, int], resize_mode: str = 'kernel'
+        self,
+        num_filters: int,
+        size: tuple[int, int],
+        resize_mode: str = 'kernel',
+        interpolation: str = 'bicubic',
     ) -> None:
-        super().__init__()
-        check_resize_mode(resize_mode)
-        self.size = size
-        self.resize_mode = resize_mode
+        super().__init__(size, resize_mode)
+        self.interpolation = interpolation
         self.weight = nn.Parameter(0.02 * torch.randn(num_filters, size[0], size[1] // 2 + 1, 2))
 
     def filter_for(self, size: tuple[int, int]) -> Tensor:
@@ -49,10 +59,20 @@ class ResizableFilter(SpectralModule):
         """
         if size == self.size:
             return self.weight
-        old_size, mode = self.size, self.resize_mode
+        how = (self.size, size, self.resize_mode, self.interpolation)
         if self.training or torch.is_grad_enabled() or is_exported():
-            return resize_filter(self.weight, old_size, size, mode)
-        return resize_filter_once(self.weight, old_size, size, mode)
+            return resize_filter(self.weight, *how)
+        return resize_filter_once(self.weight, *how)
+
+    def resize(
+        self, weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
+    ) -> Tensor:
+        """See :meth:`Resizable.resize` and :func:`mmfreq.ops.resize_filter`."""
+        return resize_filter(weight, old_size, new_size, mode, self.interpolation)
+
+    def released_size(self, weight: Tensor) -> tuple[int, int]:
+        """See :meth:`Resizable.released_size`; maps are square."""
+        return (weight.shape[1], weight.shape[1]) if weight.ndim == 4 else (0, 0)
 
     def train(self, mode: bool = True) -> 'ResizableFilter':
         """Switch between training and evaluation; training holds no resized filters."""

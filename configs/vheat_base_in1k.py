@@ -1,0 +1,6 @@
+# Published for the original: 83.9 top-1 (README of MzeroMiko/vHeat).
+_base_ = ['./_base_/vheat_in1k.py', './_base_/models/vheat_base.py']
+model = dict(
+    backbone=dict(_base_.backbone, img_size=_base_.crop_size, drop_path_rate=0.5),
+    head=dict(in_channels=_base_.embed_dims[-1]),
+)

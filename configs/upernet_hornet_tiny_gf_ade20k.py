@@ -1,8 +1,8 @@
 # Published for the original: 49.2 mIoU, 49.3 with flips and scales (README of raoyongming/HorNet).
-# The recipe is theirs: filters are stored for 384 pixels and resized to the crop in each step.
+# The recipe is theirs, but for filters, which they store for 384 pixels (img_size=384).
 _base_ = ['./_base_/upernet_ade20k.py', './_base_/models/hornet_tiny_gf.py']
 model = dict(
-    backbone=dict(_base_.backbone, img_size=384, drop_path_rate=0.4),
+    backbone=dict(_base_.backbone, img_size=_base_.crop_size, drop_path_rate=0.4),
     decode_head=dict(in_channels=_base_.embed_dims),
     auxiliary_head=dict(in_channels=_base_.embed_dims[2]),
 )

@@ -6,27 +6,28 @@ from torch import Tensor
 
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.matrices import constant
-from mmfreq.ops.tracing import without_autocast
+from mmfreq.ops.resize import check_resize_mode
+from mmfreq.ops.tracing import as_int, without_autocast
 
-__all__ = ['COEFFICIENT_MODES', 'resize_coefficients']
-
-COEFFICIENT_MODES = ('interpolate', 'frequency', 'pad')
+__all__ = ['resize_coefficients']
 
 
 def resize_coefficients(weight: Tensor, new_size: tuple[int, int], mode: str) -> Tensor:
     """Resize values of the coefficients of :func:`mmfreq.ops.dct2` to maps of another size.
 
+    The modes mean what they do for filters, see :func:`mmfreq.ops.resize_filter`.
+
     * ``'interpolate'``, **faithful**: as an image, bicubic with unaligned corners, as vHeat does in
       every forward pass. Coefficient ``n`` of ``N`` is taken for the frequency ``(n + 1/2) / 2N``.
-    * ``'frequency'``, **correct**: the value at the same frequency, ``n / 2N`` cycles per pixel,
-      linear between stored ones, and the last one above them.
-    * ``'pad'``: coefficients keep their number, which are other frequencies on a larger map; new
-      ones get zero, surplus ones are dropped. As vHeat enlarges its ImageNet checkpoints.
+    * ``'kernel'``, **correct**: the value at the same frequency, ``n / 2N`` cycles per pixel,
+      linear between stored ones, and the last one above them. What diffuses keeps its size.
+    * ``'spectrum'``: coefficients keep their number, which are other frequencies on a larger map;
+      new ones get zero, surplus ones are dropped. As vHeat enlarges its ImageNet checkpoints.
 
     Args:
         weight (Tensor): Values of shape ``(h, w, C)``.
         new_size (tuple[int, int]): Size ``(H, W)`` of the maps.
-        mode (str): ``'interpolate'``, ``'frequency'`` or ``'pad'``.
+        mode (str): ``'interpolate'``, ``'kernel'`` or ``'spectrum'``.
 
     Returns:
         Tensor: Values of shape ``(H, W, C)`` and dtype of ``weight``; ``weight`` itself when the
@@ -35,12 +36,12 @@ def resize_coefficients(weight: Tensor, new_size: tuple[int, int], mode: str) ->
     Raises:
         ValueError: If ``mode`` is unknown.
     """
-    if mode not in COEFFICIENT_MODES:
-        raise ValueError(f'resize mode must be one of {COEFFICIENT_MODES}, got {mode!r}')
-    (height, width), (new_height, new_width) = weight.shape[:2], new_size
+    check_resize_mode(mode)
+    height, width = as_int(weight.shape[0]), as_int(weight.shape[1])
+    new_height, new_width = new_size
     if (height, width) == tuple(new_size):
         return weight
-    if mode == 'pad':
+    if mode == 'spectrum':
         return F.pad(weight, (0, 0, 0, new_width - width, 0, new_height - height))
     with without_autocast(weight.device):
         exact = weight.to(compute_dtype(weight))

@@ -9,7 +9,7 @@ from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.spectrum import from_parts, to_parts
 from mmfreq.ops.tracing import is_compiled, without_autocast
 
-__all__ = ['RESIZE_MODES', 'resize_filter', 'resize_filter_once']
+__all__ = ['RESIZE_MODES', 'check_resize_mode', 'resize_filter', 'resize_filter_once']
 
 
 def resize_filter(
@@ -49,8 +49,7 @@ def resize_filter(
         ValueError: If ``mode`` is unknown, a size is not positive or ``weight`` does not have the
             shape that belongs to ``old_size``.
     """
-    if mode not in RESIZE_MODES:
-        raise ValueError(f'resize mode must be one of {RESIZE_MODES}, got {mode!r}')
+    check_resize_mode(mode)
     old_height, old_width = old_size
     if min(*old_size, *new_size) < 1:
         raise ValueError(f'sizes must be positive, got old_size={old_size}, new_size={new_size}')
@@ -118,6 +117,12 @@ def _(
 ) -> Tensor:
     height, width = new_size
     return weight.new_empty(*weight.shape[:-3], height, width // 2 + 1, 2)
+
+
+def check_resize_mode(mode: str) -> None:
+    """Raise a ``ValueError`` that lists the choices if ``mode`` is not one of them."""
+    if mode not in RESIZE_MODES:
+        raise ValueError(f'resize mode must be one of {RESIZE_MODES}, got {mode!r}')
 
 
 def _interpolate(weight: Tensor, new_size: tuple[int, int], interpolation: str) -> Tensor:

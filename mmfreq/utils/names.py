@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 __all__ = ['enumerate_names', 'nearest']
 
-MOST = 60  # names that a message can list
+MOST = 80  # names that a message can list
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -93,24 +93,24 @@ def test_resizing_by_true_frequencies_keeps_what_is_linear_in_them():
         rows, columns = (torch.arange(n).double() / (2 * n) for n in (height, width))
         return torch.stack([rows[:, None] + 0 * columns, columns + 0 * rows[:, None]], -1)
 
-    smaller = resize_coefficients(ramp(8, 12), (4, 6), 'frequency')
+    smaller = resize_coefficients(ramp(8, 12), (4, 6), 'kernel')
     torch.testing.assert_close(smaller, ramp(4, 6))
-    larger = resize_coefficients(ramp(8, 12), (16, 24), 'frequency')
+    larger = resize_coefficients(ramp(8, 12), (16, 24), 'kernel')
     highest = torch.tensor([7 / 16, 11 / 24]).double()
     torch.testing.assert_close(larger, ramp(16, 24).minimum(highest))
 
 
 def test_resizing_as_in_the_original():
     weight = torch.randn(6, 5, 3)
-    padded = resize_coefficients(weight, (8, 9), 'pad')
+    padded = resize_coefficients(weight, (8, 9), 'spectrum')
     assert torch.equal(padded[:6, :5], weight)
     assert not padded[6:].any() and not padded[:, 5:].any()
-    assert torch.equal(resize_coefficients(weight, (4, 3), 'pad'), weight[:4, :3])
+    assert torch.equal(resize_coefficients(weight, (4, 3), 'spectrum'), weight[:4, :3])
     bicubic = F.interpolate(weight.permute(2, 0, 1)[None], (8, 9), mode='bicubic')
     found = resize_coefficients(weight, (8, 9), 'interpolate')
     torch.testing.assert_close(found, bicubic[0].permute(1, 2, 0))
-    with pytest.raises(ValueError, match=r"'interpolate', 'frequency', 'pad'.*got 'kernel'"):
-        resize_coefficients(weight, (8, 9), 'kernel')
+    with pytest.raises(ValueError, match=r"'interpolate', 'kernel', 'spectrum'.*got 'pad'"):
+        resize_coefficients(weight, (8, 9), 'pad')
 
 
 def released(arch, img_size):
@@ -147,7 +147,7 @@ def test_a_checkpoint_is_padded_when_it_is_loaded_and_interpolated_in_every_pass
     init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'vheat.pth'))
     model = VHeat(arch=ARCH, img_size=96, init_cfg=init_cfg)
     model.init_weights()
-    assert model.resize_mode == 'pad'
+    assert model.resize_mode == 'interpolate'
     stored, embedding = old.stages[0].freq_embed.weight, model.stages[0].freq_embed
     padded = F.pad(stored, (0, 0, 0, 8, 0, 8))
     assert torch.equal(embedding.weight, padded)
@@ -155,9 +155,9 @@ def test_a_checkpoint_is_padded_when_it_is_loaded_and_interpolated_in_every_pass
     torch.testing.assert_close(vectors, resize_coefficients(padded, (20, 30), 'interpolate'))
     assert model.norm3.weight.unique().tolist() == [1]  # the classifier's is not for this model
     again = VHeat(arch=ARCH, img_size=96)
-    assert again.resize_mode == 'frequency'
+    assert again.resize_mode == 'kernel'
     again.load_state_dict(model.state_dict())
-    assert again.resize_mode == 'pad'
+    assert again.resize_mode == 'interpolate'
     classifier = VHeat(arch=ARCH, img_size=64, out_indices=3, init_cfg=init_cfg)
     classifier.init_weights()
     assert classifier.norm3.weight.unique().tolist() == [2]

@@ -60,10 +60,9 @@ class ResizableOptions(BackboneOptions, total=False):
             stored for; the crop size of the training is a good choice. Images of other sizes work.
             Defaults to 224.
         resize_mode (str, optional): How filters are resized, see :func:`mmfreq.ops.resize_filter`.
-            ``'interpolate'`` is faithful to the originals, ``'kernel'`` is correct; vHeat has
-            modes of its own. Defaults to None: the faithful one once a released checkpoint was
-            loaded, the correct one otherwise. That choice is stored in the ``state_dict``; an
-            explicit one always wins.
+            ``'interpolate'`` is faithful to the originals, ``'kernel'`` is correct. Defaults to
+            None: ``'interpolate'`` once a released checkpoint was loaded, ``'kernel'`` otherwise.
+            That choice is stored in the ``state_dict``; an explicit one always wins.
     """
 
     img_size: int | tuple[int, int]

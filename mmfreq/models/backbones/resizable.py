@@ -1,7 +1,7 @@
 """Backbones whose parameters are stored for one image size and resized to others."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -12,8 +12,9 @@ from mmfreq.models.backbones.arguments import to_pair
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.backbones.options import BackboneOptions
 from mmfreq.models.mixers.resizable import Resizable
-from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.pretrained import stored_choice
+from mmfreq.ops import RESIZE_MODES
+from mmfreq.ops.resize import check_resize_mode
 
 __all__ = ['ResizableBackbone']
 
@@ -39,15 +40,12 @@ class ResizableBackbone(StagedBackbone):
         **options: Common arguments.
 
     Attributes:
-        resizable (type[Resizable]): What kind of parameters is resized, and by which modes.
         sizes (list[tuple[int, int]]): Size ``(h, w)`` of each stage's feature maps that filters are
             stored for, also of stages that are not built.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
     """
-
-    resizable: ClassVar[type[Resizable]] = ResizableFilter
 
     def __init__(
         self,
@@ -77,7 +75,7 @@ class ResizableBackbone(StagedBackbone):
         self.requested_resize_mode = resize_mode
         self.register_buffer('filter_sizes', torch.tensor(sizes))
         self.register_buffer('resize_mode_id', torch.tensor(0, dtype=torch.uint8))
-        self.set_resize_mode(resize_mode or self.resizable.correct_mode)
+        self.set_resize_mode(resize_mode or 'kernel')
         self.register_load_state_dict_pre_hook(_fit_stored_sizes)
         self.register_load_state_dict_post_hook(_follow_stored_resize_mode)
 
@@ -90,9 +88,9 @@ class ResizableBackbone(StagedBackbone):
         Raises:
             ValueError: If ``mode`` is unknown.
         """
-        self.resizable.check_mode(mode)
+        check_resize_mode(mode)
         self.resize_mode = mode
-        self.resize_mode_id.fill_(self.resizable.modes.index(mode))
+        self.resize_mode_id.fill_(RESIZE_MODES.index(mode))
         for module in self.modules():
             if isinstance(module, Resizable):
                 module.resize_mode = mode
@@ -132,15 +130,15 @@ class ResizableBackbone(StagedBackbone):
         released = self.from_released(state_dict)
         if released is not None:
             state_dict = released
-            mode = mode or self.resizable.faithful_mode
+            mode = mode or 'interpolate'
         elif 'resize_mode_id' in state_dict:
             mode = mode or self._mode_of(state_dict['resize_mode_id'])
-        mode = mode or self.resizable.correct_mode
+        mode = mode or 'kernel'
         old_sizes = state_dict.get('filter_sizes')
         adapted = {
             **state_dict,
             'filter_sizes': self.filter_sizes,
-            'resize_mode_id': torch.tensor(self.resizable.modes.index(mode)),
+            'resize_mode_id': torch.tensor(RESIZE_MODES.index(mode)),
         }
         resized = []
         for stage, name, module in self._resizable_modules():
@@ -154,7 +152,9 @@ class ResizableBackbone(StagedBackbone):
             else:
                 raise ValueError(f'filter_sizes has the shape {tuple(old_sizes.shape)}')
             try:
-                adapted[name] = module.resize(weight, old, module.size, mode)
+                is_ours = released is None or self.requested_resize_mode is not None
+                how = mode if is_ours else module.released_mode
+                adapted[name] = module.resize(weight, old, module.size, how)
             except ValueError as error:
                 raise ValueError(f'{name}: {error}') from error
             if old != module.size:
@@ -169,7 +169,7 @@ class ResizableBackbone(StagedBackbone):
                     yield i, f'{name}.weight', module
 
     def _mode_of(self, resize_mode_id: Tensor) -> str:
-        return stored_choice(resize_mode_id, self.resizable.modes, 'resize_mode_id')
+        return stored_choice(resize_mode_id, RESIZE_MODES, 'resize_mode_id')
 
 
 def _fit_stored_sizes(

@@ -62,10 +62,10 @@ class VHeat(ResizableBackbone):
     =====  ====================  ============  =====  ==========
 
     Parameters are counted at ``img_size=224`` with the norm of the last output. The published
-    counts are those of a network for inference only, whose decays are constants. Modes of
-    ``resize_mode`` are those of :func:`mmfreq.ops.frequencies.resize_coefficients`: ``'frequency'``
-    is correct; released checkpoints get ``'pad'``, zeros when a file is loaded and bicubic
-    interpolation in every forward pass, and ``'interpolate'`` is the latter in both. The originals
+    counts are those of a network for inference only, whose decays are constants. What
+    ``resize_mode`` does is in :func:`mmfreq.ops.frequencies.resize_coefficients`; a released
+    checkpoint for another ``img_size`` is padded with zeros when it is loaded, as its authors do.
+    The originals
     trained with a ``drop_path_rate`` of 0.1, 0.3, 0.5 (tiny, small, base).
 
     Args:
@@ -80,7 +80,6 @@ class VHeat(ResizableBackbone):
 
     checkpoints = 'classifiers and dense models of MzeroMiko/vHeat'
     default_options: ClassVar[ResizableOptions] = dict(out_norm=dict(type='LN', eps=NORM_EPS))
-    resizable = FrequencyEmbedding
     arch_settings: ClassVar[dict[str, dict]] = {
         'tiny': dict(embed_dims=(96, 192, 384, 768), depths=(2, 2, 6, 2)),
         'small': dict(

@@ -1,7 +1,5 @@
 """Heat conduction of vHeat, arXiv 2405.16555: each frequency of the features decays."""
 
-from typing import ClassVar
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,7 +12,7 @@ from mmfreq.models.pointwise import Linear
 from mmfreq.ops import dct2, idct2
 from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.fft import compute_dtype
-from mmfreq.ops.frequencies import COEFFICIENT_MODES, resize_coefficients
+from mmfreq.ops.frequencies import resize_coefficients
 from mmfreq.ops.matrices import constant
 from mmfreq.ops.tracing import as_int, without_autocast
 
@@ -33,9 +31,7 @@ class FrequencyEmbedding(Resizable):
             a standard deviation of 0.02.
     """
 
-    modes: ClassVar[tuple[str, ...]] = COEFFICIENT_MODES
-    faithful_mode = 'pad'
-    correct_mode = 'frequency'
+    released_mode = 'spectrum'
 
     def __init__(self, dim: int, size: tuple[int, int]) -> None:
         super().__init__(size)
@@ -43,13 +39,8 @@ class FrequencyEmbedding(Resizable):
         nn.init.trunc_normal_(self.weight, std=0.02)
 
     def vectors_for(self, size: tuple[int, int]) -> Tensor:
-        """Vectors for maps of a size, shape ``(H, W, C)``.
-
-        ``'pad'`` is for checkpoints: as in the original, an embedding that does not fit the maps is
-        interpolated then.
-        """
-        mode = 'interpolate' if self.resize_mode == 'pad' else self.resize_mode
-        return resize_coefficients(self.weight, size, mode)
+        """Vectors for maps of a size, shape ``(H, W, C)``."""
+        return resize_coefficients(self.weight, size, self.resize_mode)
 
     def resize(
         self, weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str

@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from mmfreq.ops.resize import check_resize_mode
+
 __all__ = ['Resizable']
 
 
@@ -12,34 +14,25 @@ class Resizable(nn.Module):
 
     Args:
         size (tuple[int, int]): Size ``(h, w)`` of the maps that the parameter is stored for.
-        resize_mode (str, optional): One of ``modes``. Defaults to None: ``correct_mode``.
+        resize_mode (str): See :func:`mmfreq.ops.resize_filter`. Defaults to ``'kernel'``.
 
     Attributes:
-        modes (tuple[str, ...]): What ``resize_mode`` may be; checkpoints store its number.
-        faithful_mode (str): That of released checkpoints.
-        correct_mode (str): That of new networks.
+        released_mode (str): How a checkpoint of the original is fitted to another size when it is
+            loaded.
         weight (nn.Parameter): The parameter.
 
     Raises:
         ValueError: If the mode is unknown.
     """
 
-    modes: ClassVar[tuple[str, ...]]
-    faithful_mode: ClassVar[str]
-    correct_mode: ClassVar[str]
+    released_mode: ClassVar[str] = 'interpolate'
     weight: nn.Parameter
 
-    def __init__(self, size: tuple[int, int], resize_mode: str | None = None) -> None:
+    def __init__(self, size: tuple[int, int], resize_mode: str = 'kernel') -> None:
         super().__init__()
+        check_resize_mode(resize_mode)
         self.size = size
-        self.resize_mode = self.correct_mode if resize_mode is None else resize_mode
-        self.check_mode(self.resize_mode)
-
-    @classmethod
-    def check_mode(cls, mode: str) -> None:
-        """Raise a ``ValueError`` that lists the choices if ``mode`` is not one of them."""
-        if mode not in cls.modes:
-            raise ValueError(f'resize_mode must be one of {cls.modes}, got {mode!r}')
+        self.resize_mode = resize_mode
 
     def resize(
         self, weight: Tensor, old_size: tuple[int, int], new_size: tuple[int, int], mode: str
@@ -50,7 +43,7 @@ class Resizable(nn.Module):
             weight (Tensor): The parameter in the checkpoint.
             old_size (tuple[int, int]): Size ``(h, w)`` of the maps that it is stored for there.
             new_size (tuple[int, int]): Size ``(H, W)`` of the maps that it is wanted for.
-            mode (str): One of ``modes``.
+            mode (str): As ``resize_mode``.
 
         Returns:
             Tensor: The parameter for maps of the new size.

@@ -1,13 +1,11 @@
 """Spectral filters that are stored for one size of feature maps and used at any."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from mmfreq.models.layers import SpectralModule
 from mmfreq.models.mixers.resizable import Resizable
-from mmfreq.ops import RESIZE_MODES, resize_filter
+from mmfreq.ops import resize_filter
 from mmfreq.ops.derived import forget
 from mmfreq.ops.resize import resize_filter_once
 from mmfreq.ops.tracing import is_exported
@@ -32,10 +30,6 @@ class ResizableFilter(Resizable, SpectralModule):
         weight (nn.Parameter): Real and imaginary parts, shape ``(N, h, w // 2 + 1, 2)``, drawn from
             a normal distribution with a standard deviation of 0.02.
     """
-
-    modes: ClassVar[tuple[str, ...]] = RESIZE_MODES
-    faithful_mode = 'interpolate'
-    correct_mode = 'kernel'
 
     def __init__(
         self,

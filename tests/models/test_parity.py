@@ -245,4 +245,7 @@ def test_dense_files_of_the_authors_are_taken_whole(shared, reference, tmp_path,
     )
     file['decode_head.conv_seg.bias'] = torch.ones(150)
     load_whole(model, file, 'dense.pth', 'this model')  # as tools/test.py does
-    assert torch.equal(model.backbone(case.images)[3], outputs[case.meta['outputs'][3]])
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.backbone(case.images)[3], outputs[case.meta['outputs'][3]], rtol=1e-4, atol=1e-4
+        )

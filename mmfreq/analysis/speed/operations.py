@@ -20,6 +20,7 @@ from tqdm import tqdm
 from mmfreq.analysis.speed.plain import global_filter
 from mmfreq.analysis.speed.plain import low_pass as plain_low_pass
 from mmfreq.analysis.speed.results import describe_machine, write_rows
+from mmfreq.analysis.speed.runtimes import LARGEST_ERROR
 from mmfreq.facts import read_rows
 from mmfreq.ops import dct2, idct2, spectral_filter2d
 from mmfreq.ops.bands import low_pass
@@ -40,7 +41,6 @@ __all__ = [
 COPY = 'copy'  # of the features: no operation that leaves them as they are is faster
 LAYOUTS = ('channels-last', 'planes')
 MIN_TURN = 0.01  # seconds
-LARGEST_ERROR = 1e-4  # a fast wrong answer is none
 BAND_FACTORS = (2, 4, 8)
 
 

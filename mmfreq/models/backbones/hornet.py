@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from mmfreq.models.backbones.arguments import resolve_arch
+from mmfreq.models.backbones.metaformer_baseline import INIT
 from mmfreq.models.backbones.options import ResizableOptions
 from mmfreq.models.backbones.resizable import ResizableBackbone
 from mmfreq.models.blocks import MetaFormerBlock
@@ -66,9 +67,7 @@ class HorNet(ResizableBackbone):
 
     checkpoints = 'classifiers and dense models of raoyongming/HorNet, classifiers of mmpretrain'
     arch_settings: ClassVar[dict[str, dict]] = _variants()
-    default_init: ClassVar[list[dict]] = [
-        dict(type='TruncNormal', layer=['Linear', 'Conv2d'], std=0.02, bias=0.0)
-    ]
+    default_init: ClassVar[list[dict]] = INIT
 
     def __init__(self, arch: str | dict = 'tiny-gf', **options: Unpack[ResizableOptions]) -> None:
         given = resolve_arch(arch, self.arch_settings, optional=tuple(OPTIONAL))

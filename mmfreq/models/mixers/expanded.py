@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from mmfreq.models.layers import move_channels_first, move_channels_last
+from mmfreq.models.layers import move_channels_first
 from mmfreq.models.mixers.global_filter import GlobalFilter
+from mmfreq.models.mixers.recursive_gate import DepthwiseConv
 from mmfreq.models.mixers.resizable_filter import ResizableFilter
 from mmfreq.models.pointwise import Linear, Mlp, StarReLU
 from mmfreq.ops import dynamic_filter2d
@@ -51,11 +52,11 @@ class SeparableConv(ExpandedMixer):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
-        self.dwconv = nn.Conv2d(2 * dim, 2 * dim, 7, padding=3, groups=2 * dim, bias=False)
+        self.dwconv = DepthwiseConv(2 * dim, 7, bias=False)
 
     def mix(self, expanded: Tensor, x: Tensor) -> Tensor:
         """Convolve each channel, see :meth:`ExpandedMixer.mix`."""
-        return move_channels_last(self.dwconv(move_channels_first(expanded)))
+        return self.dwconv(expanded)
 
 
 class ExpandedGlobalFilter(ExpandedMixer):

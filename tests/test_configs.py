@@ -1,10 +1,12 @@
-"""Every config is built as it is and takes one training step and one prediction.
+"""Every config is built as it is and predicts; the smallest of each kind take a training step.
 
 Configs are those of the folder, and what is asked of one comes from its content: a new file needs
 no line here.
 """
 
 import ast
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ RECIPES = {
     'retinanet_coco': (16, 2, 12),
     'mask_rcnn_coco': (16, 2, 12),
     'mask_rcnn_detr_crops_coco': (16, 4, 12),
+    'cascade_mask_rcnn_coco': (16, 2, 36),
     'faster_rcnn_coco': (16, 2, 12),
     'ssdlite_coco': (192, 24, 200),
     'gfnet_in1k': (1024, 128, 300),
@@ -84,17 +87,33 @@ def overridden(path, name):
     return name in assignments(path)
 
 
-def of_the_quick_tests():
-    """Configs, the small ones first, that have a base which none before them has: a decoder, a
-    family, or something new. Variants of a family differ in size only.
+def kinds_of(path):
+    """What a config is made of: its base files, of which variants of a family count as one."""
+    return frozenset(
+        Path(name).stem.split('_')[0] if '/models/' in name else name for name in bases_of(path)
+    )
+
+
+def smallest_of_each_kind():
+    """Of configs that differ in the size of the backbone only the one with the fewest parameters,
+    and those of which the number of parameters is not known.
     """
     sizes = {name: int(row['params']) for name, row in measured_costs('configs').items()}
-    quick, seen = set(), set()
+    found = {}
     for path in sorted(CONFIGS, key=lambda path: sizes.get(str(path), 0)):
-        bases = bases_of(path)
-        kinds = {Path(name).stem.split('_')[0] if '/models/' in name else name for name in bases}
-        own = not any('::' in name for name in bases)  # others' recipes are large
-        if (own and not kinds <= seen) or str(path) not in sizes:
+        found.setdefault(kinds_of(path) if str(path) in sizes else path, path)
+    return list(found.values())
+
+
+def of_the_quick_tests():
+    """Of the smallest those that have a base which none before them has: a decoder, a family, or
+    something new.
+    """
+    quick, seen = set(), set()
+    for path in SMALLEST:
+        kinds = kinds_of(path)
+        own = not any('::' in name for name in kinds)  # others' recipes are large
+        if own and not kinds <= seen:
             quick.add(path)
             seen |= kinds
     return quick
@@ -106,6 +125,7 @@ def is_large_classifier(path):
     return path.stem.endswith('_in1k') and cost is not None and int(cost['params']) > 40e6
 
 
+SMALLEST = smallest_of_each_kind()
 QUICK = of_the_quick_tests()
 BUILT = [
     pytest.param(path, id=path.stem, marks=[] if path in QUICK else pytest.mark.thorough)
@@ -119,9 +139,12 @@ def path(request):
     return request.param
 
 
+read = cache(Config.fromfile)
+
+
 @pytest.fixture(scope='module')
 def cfg(path):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     init_default_scope(cfg.default_scope)
     yield cfg
     DefaultScope._instance_dict.clear()
@@ -135,7 +158,7 @@ def any_path(request):
 
 @pytest.fixture(scope='module')
 def model(cfg):
-    settings = cfg.model.copy()
+    settings = deepcopy(cfg.model)
     if cfg.default_scope == 'mmseg':
         settings.data_preprocessor.size = (SIZE, SIZE)  # do not pad the tiny images to the crop
     if 'data_preprocessor' in cfg:  # as the runner does
@@ -164,7 +187,9 @@ def batch_for(cfg):
     return dict(inputs=images, data_samples=samples)
 
 
-def test_step_and_prediction(cfg, model):
+def test_training_step(path, cfg, model):
+    if path not in SMALLEST:
+        pytest.skip('has the parts of a smaller one')
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     batch = batch_for(cfg)
 
@@ -178,8 +203,10 @@ def test_step_and_prediction(cfg, model):
     optimizer.step()
     assert any(not torch.equal(param, before[name]) for name, param in model.named_parameters())
 
+
+def test_prediction(cfg, model):
     with torch.no_grad():
-        results = model.eval().test_step(batch)
+        results = model.eval().test_step(batch_for(cfg))
     assert len(results) == 2
     if cfg.default_scope == 'mmseg':
         assert results[0].pred_sem_seg.data.shape == (1, SIZE, SIZE)
@@ -197,21 +224,9 @@ def test_the_zoo_has_no_config_that_is_gone():
     assert set(measured_costs('configs')) <= set(map(str, CONFIGS))
 
 
-@pytest.fixture(scope='module')
-def smallest():
-    """Of configs with the same family, decoder and neck the one with the fewest parameters."""
-    found, costs = {}, measured_costs('configs')
-    for path in CONFIGS:
-        cfg = Config.fromfile(path)
-        kind = (family_of(cfg, FAMILIES), decoder_of(cfg), type_name(cfg.model.get('neck')))
-        size = int(costs.get(str(path), {}).get('params', 0))
-        found[kind] = min(found.get(kind, (size, path)), (size, path))
-    return {path for _, path in found.values()}
-
-
-def test_every_operator_has_a_known_cost(path, model, smallest):
-    if path not in smallest:
-        pytest.skip('has the operators of a smaller one')
+def test_every_operator_has_a_known_cost(path, model):
+    if path not in SMALLEST:
+        pytest.skip('has the parts of a smaller one')
     cost = count_cost(WholeNetwork(model), torch.zeros(1, 3, SIZE, SIZE), CONVENTIONS['paper'])
     assert not cost.uncounted
     assert cost.flops > cost.parts['backbone'].flops > 0
@@ -233,7 +248,7 @@ def test_channels_are_those_of_the_network(cfg, model):
 
 def test_recipe_fits_together(any_path):
     """Batch, schedule and data are said in several places."""
-    cfg = Config.fromfile(any_path)
+    cfg = read(any_path)
     if 'auto_scale_lr' in cfg:
         assert cfg.auto_scale_lr.enable is False
         assert cfg.auto_scale_lr.base_batch_size % cfg.train_dataloader.batch_size == 0
@@ -247,7 +262,7 @@ def test_recipe_fits_together(any_path):
 
 def test_recipe_is_that_of_the_base(any_path):
     """What a config does not set itself is as its authors have it."""
-    path, cfg = any_path, Config.fromfile(any_path)
+    path, cfg = any_path, read(any_path)
     inherited = [file.stem for file in ancestors(path) if file.stem in RECIPES]
     if not inherited:
         pytest.skip('has a recipe of its own')
@@ -311,12 +326,12 @@ COMPLETE = [name for facts in FAMILIES.values() for name in facts.get('complete'
 def test_what_is_said_to_be_complete_has_every_standard_decoder(name):
     base = Path(f'configs/_base_/models/{name}.py').resolve()
     mine = [path for path in CONFIGS if base in [file.resolve() for file in ancestors(path)]]
-    assert {decoder_of(Config.fromfile(path)) for path in mine} >= STANDARD
+    assert {decoder_of(read(path)) for path in mine} >= STANDARD
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_anchors_begin_at_the_stride_of_the_first_map(path):
-    model = Config.fromfile(path).model
+    model = read(path).model
     head = model.get('rpn_head') or model.get('bbox_head') or {}
     strides = head.get('anchor_generator', {}).get('strides')
     if strides is None or 'in_channels' not in model.get('neck', {}):

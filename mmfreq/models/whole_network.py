@@ -13,7 +13,8 @@ class WholeNetwork(nn.Module):
     """Backbone, neck and heads of a model without post-processing, called with images only.
 
     The second stage of a detector gets as many regions as its test keeps (1000), the mask head the
-    first hundred of them, so that the work does not depend on what the image shows.
+    first hundred of them, so that the work does not depend on what the image shows. The stages of
+    Cascade R-CNN get the same regions each, as if none had moved them.
 
     Args:
         model (nn.Module): Segmentor of mmseg, detector of mmdet or classifier of mmpretrain.
@@ -43,10 +44,10 @@ class WholeNetwork(nn.Module):
         roi_head, decode_head = self._find('roi_head'), self._find('decode_head')
         if isinstance(decode_head, nn.ModuleList):
             raise ValueError(f'{type(model).__name__} has several decode heads, only one works')
-        if hasattr(roi_head, 'num_stages'):
+        if hasattr(roi_head, 'num_stages') and type(roi_head).__name__ != 'CascadeRoIHead':
             raise ValueError(
-                f'{type(model).__name__} has several stages in its roi_head '
-                f'({type(roi_head).__name__}), only one works'
+                f'{type(model).__name__} has several stages in its roi_head, of which only those '
+                f'of CascadeRoIHead work, got {type(roi_head).__name__}'
             )
         strange = [name for name in _parts_of(self) if name not in self.parts]
         strange += [f'roi_head.{n}' for n in _parts_of(roi_head) if n not in self.roi_parts]
@@ -74,7 +75,9 @@ class WholeNetwork(nn.Module):
         heads = (self._find(name) for name in self.heads)
         outputs = [_call(head, features, images) for head in heads if head is not None]
         roi_head = self._find('roi_head')
-        if roi_head is not None:
+        if hasattr(roi_head, 'num_stages'):
+            outputs += _call_cascade(roi_head, features, self._regions(images))
+        elif roi_head is not None:
             outputs.append(roi_head(features, self._regions(images)))
         return outputs
 
@@ -100,6 +103,19 @@ def _call(head: nn.Module, features: Any, images: Tensor) -> Any:
     size = tuple(images.shape[-2:])
     sample = BaseDataElement(metainfo=dict(img_shape=size, batch_input_shape=size))
     return head(features, [sample] * len(images))
+
+
+def _call_cascade(roi_head: Any, features: Any, regions: list[Any]) -> list[Any]:
+    """Call all stages; mmdet's own ``forward`` gives the mask heads all regions, its test does not."""
+    from mmdet.structures.bbox import bbox2roi
+
+    rois = bbox2roi([region.bboxes for region in regions])
+    outputs = []
+    for stage in range(roi_head.num_stages):
+        outputs.append(roi_head._bbox_forward(stage, features, rois))
+        if roi_head.with_mask:
+            outputs.append(roi_head._mask_forward(stage, features, rois[:100]))
+    return outputs
 
 
 def _parts_of(module: nn.Module | None) -> list[str]:

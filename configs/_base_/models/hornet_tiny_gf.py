@@ -11,3 +11,6 @@ backbone = dict(
 )
 # UperNet: learning rates fall by stages, as in mmseg's stage-wise decay with so many layers.
 stage_wise_decay = dict(layer_decay_rate=0.9, decay_type='stage_wise', num_layers=6)
+# Cascade Mask R-CNN: the original decays by 0.7 over 13 layers of one to three blocks, over 25
+# blocks and the stem this is 0.837 each.
+layer_decay_rate = 0.837

@@ -1,0 +1,8 @@
+# Published for the original: box AP 52.4, mask AP 45.6 (README of raoyongming/HorNet); the
+# recipe is theirs.
+_base_ = ['./_base_/cascade_mask_rcnn_coco.py', './_base_/models/hornet_tiny_gf.py']
+model = dict(
+    backbone=dict(drop_path_rate=0.4, **_base_.backbone),
+    neck=dict(in_channels=_base_.embed_dims),
+)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))

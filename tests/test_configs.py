@@ -20,7 +20,6 @@ from mmfreq.analysis.config_facts import (
     classes_of,
     data_set_of,
     decoder_of,
-    family_of,
     metrics_of,
 )
 from mmfreq.analysis.cost.flops import count_cost, count_params
@@ -30,7 +29,7 @@ from mmfreq.facts import measured_cost, measured_costs, read_published
 from mmfreq.models.backbones.base import StagedBackbone
 from mmfreq.models.whole_network import WholeNetwork
 from mmfreq.registry import MODELS
-from mmfreq.utils.config_tree import find_data_sets, type_name
+from mmfreq.utils.config_tree import find_data_sets
 from mmfreq.zoo import build_backbone
 
 CONFIGS = sorted(Path('configs').glob('*.py'))

@@ -106,7 +106,7 @@ def _call(head: nn.Module, features: Any, images: Tensor) -> Any:
 
 
 def _call_cascade(roi_head: Any, features: Any, regions: list[Any]) -> list[Any]:
-    """Call all stages; mmdet's own ``forward`` gives the mask heads all regions, its test does not."""
+    """Call all stages; ``forward`` of mmdet gives the mask heads more regions than its test."""
     from mmdet.structures.bbox import bbox2roi
 
     rois = bbox2roi([region.bboxes for region in regions])

@@ -182,8 +182,8 @@ ROWS = [
     for row in read_published().costs
 ]
 
-# Blocks and first channels of networks whose published cost agrees with ours once the decays' linear
-# layer is added, which costs the same in every block: see docs/flops.md.
+# Blocks and first channels of networks of which the published cost agrees with ours once the linear
+# layer of the decays is added, which costs the same in every block: see docs/flops.md.
 DECAYS_COUNTED = {'vHeat-S + Mask R-CNN': (24, 96), 'vHeat-B + Mask R-CNN': (24, 128)}
 
 

@@ -97,7 +97,7 @@ def test_weights_and_wrappers_do_not_matter(tmp_path):
 
 def test_networks_that_are_only_counted_in_part_are_refused():
     mmdet = {
-        'htc/htc_r50_fpn_1x_coco.py': 'stages in its roi_head, of which only those of CascadeRoIHead',
+        'htc/htc_r50_fpn_1x_coco.py': 'several stages in its roi_head, of which only those',
         'detr/detr_r50_8xb2-150e_coco.py': 'encoder, decoder',
         'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py': 'roi_head.point_head',
         'deepsort/deepsort_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py': (

@@ -1,6 +1,5 @@
 """HorNet: Efficient High-Order Spatial Interactions, arXiv 2207.14284."""
 
-import re
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -125,11 +124,7 @@ class HorNet(ResizableBackbone):
         """
         if not any('.gnconv.' in name for name in state_dict):
             return None
-        renamed = rename(state_dict, _RENAMING)
-        for name, tensor in renamed.items():
-            if _LINEAR.search(name) and tensor.ndim == 4:  # 1x1 convolutions in the original
-                renamed[name] = tensor.flatten(1)
-        return renamed
+        return rename(state_dict, _RENAMING)
 
 
 _RENAMING = (
@@ -146,4 +141,3 @@ _RENAMING = (
     (r'\.gnconv\.(pws|projs)\.', '.token_mixer.expansions.'),  # of the authors, of mmpretrain
     (r'\.gnconv\.', '.token_mixer.'),
 )
-_LINEAR = re.compile(r'\.token_mixer\.(proj_in|proj_out|expansions\.\d+)\.weight$')

@@ -103,8 +103,8 @@ class ResizableBackbone(StagedBackbone):
 
         Returns:
             dict[str, Tensor] | None: Tensors by this library's names, their layout changed where
-            the original's differs; None if the file is not a released one, as all are of a network
-            whose authors released nothing.
+            the original's differs, but 1x1 convolutions for linear layers are right; None if the
+            file is not a released one, as all are of a network whose authors released nothing.
 
         Raises:
             ValueError: If a tensor does not have a shape that it can have; the message names it.
@@ -129,7 +129,7 @@ class ResizableBackbone(StagedBackbone):
         mode = self.requested_resize_mode
         released = self.from_released(state_dict)
         if released is not None:
-            state_dict = released
+            state_dict = _as_linear(released, self.state_dict())
             mode = mode or 'interpolate'
         elif 'resize_mode_id' in state_dict:
             mode = mode or self._mode_of(state_dict['resize_mode_id'])
@@ -170,6 +170,16 @@ class ResizableBackbone(StagedBackbone):
 
     def _mode_of(self, resize_mode_id: Tensor) -> str:
         return stored_choice(resize_mode_id, RESIZE_MODES, 'resize_mode_id')
+
+
+def _as_linear(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of 1x1 convolutions as those of linear layers, where a network has these."""
+    return {
+        name: tensor.flatten(1)
+        if name in own and own[name].ndim == 2 and tensor.shape[2:] == (1, 1)
+        else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _fit_stored_sizes(

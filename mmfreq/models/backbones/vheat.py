@@ -153,10 +153,7 @@ class VHeat(ResizableBackbone):
         renamed = rename(state_dict, _RENAMING)
         last = len(self.sizes) - 1
         if self.out_indices == (last,):  # a classifier has its norm there, dense models another
-            renamed = rename(renamed, ((r'^classifier\.0\.', f'norm{last}.'),))
-        for name, tensor in renamed.items():
-            if '.mlp.' in name and tensor.ndim == 4:  # 1x1 convolutions in the original
-                renamed[name] = tensor.flatten(1)
+            return rename(renamed, ((r'^classifier\.0\.', f'norm{last}.'),))
         return renamed
 
 

@@ -75,6 +75,7 @@ class DepthwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features ``(B, H, W, C)`` to features of the same shape."""
+        x = x.contiguous()  # a part of wider features takes up to four times as long
         return move_channels_last(super().forward(move_channels_first(x)))
 
 

@@ -115,6 +115,21 @@ MEASUREMENTS: dict[str, tuple[Callable[[], str], str]] = dict(
         ),
         RANDOM,
     ),
+    hornet_vheat=(
+        lambda: (
+            'tools/benchmark.py hornet-t-gf hornet-tiny-gf plain:vheat-tiny vheat-tiny gfnet-h-s '
+            'convnext-t swin-t --sizes 512 --modes inference training '
+            '--report work_dirs/hornet_vheat'
+        ),
+        RANDOM,
+    ),
+    deployed_hornet_vheat=(
+        lambda: (
+            'tools/benchmark.py hornet-tiny-gf vheat-tiny --sizes 512 --variants eager compiled '
+            'onnxruntime openvino --report work_dirs/deployed_hornet_vheat'
+        ),
+        RANDOM,
+    ),
     compiled_training=(_compiled_training, RANDOM),
     whole_models=(_whole_models, RANDOM),
     profiles=(_profiles, RANDOM),

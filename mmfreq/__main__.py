@@ -17,6 +17,7 @@ COMMANDS = {
     'list': 'names of backbones, configs and released weights',
     'flops': 'parameters and operations of configs and backbones',
     'benchmark': 'speed and memory of networks, side by side',
+    'compare': 'train several networks under one recipe, with seeds, and compare them',
     'export': 'write an ONNX file and compare it with PyTorch',
     'check': 'what is installed, what fits and what does not',
 }

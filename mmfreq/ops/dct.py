@@ -1,15 +1,16 @@
 """Discrete cosine transforms of real feature maps."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmfreq.ops.choice import choose_kernel
+from mmfreq.ops.choice import choose_backend, choose_kernel
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.kernels import fft, gemm
 from mmfreq.ops.kernels.triton import load as triton
-from mmfreq.ops.tracing import without_autocast
+from mmfreq.ops.tracing import is_compiled_for_cpu, without_autocast
 
 __all__ = ['KERNELS', 'dct2', 'dct_frequencies', 'idct2']
 
@@ -86,7 +87,39 @@ def _transform(x: Tensor, inverse: bool, backend: str) -> Tensor:
             f'a DCT needs features of shape (B, H, W, C), at least 1 x 1, got {tuple(x.shape)}'
         )
     _, height, width, channels = x.shape
+    maps = x.permute(0, 3, 1, 2)
+    if is_compiled_for_cpu(x):
+        backend = choose_backend(backend, maps, (height, width), channels, 'dct')
+        return _operator(x, inverse, backend)
+    kernel = choose_kernel(KERNELS, backend, maps, (height, width), channels, 'dct')
     with without_autocast(x.device):
-        maps = x.permute(0, 3, 1, 2)
-        kernel = choose_kernel(KERNELS, backend, maps, (height, width), channels, 'dct')
         return kernel(x, compute_dtype(x), inverse)
+
+
+# Compiled for a CPU, a transform is an operator that the compiler does not look into: it would call
+# the products and their matrices one by one.
+
+
+@torch.library.custom_op('mmfreq::transform_cosines', mutates_args=())
+def _operator(x: Tensor, inverse: bool, backend: str) -> Tensor:
+    kernel = KERNELS.get(backend, gemm.transform_cosines)
+    with without_autocast(x.device):
+        z = kernel(x, compute_dtype(x), inverse)
+    return z.contiguous()
+
+
+@_operator.register_fake
+def _(x: Tensor, inverse: bool, backend: str) -> Tensor:
+    return x.new_empty(x.shape, dtype=compute_dtype(x))
+
+
+def _keep_arguments(ctx: Any, inputs: tuple[Tensor, bool, str], output: Tensor) -> None:
+    x, ctx.inverse, ctx.backend = inputs
+    ctx.dtype = x.dtype
+
+
+def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    return _operator(grad, not ctx.inverse, ctx.backend).to(ctx.dtype), None, None
+
+
+_operator.register_autograd(_gradient, setup_context=_keep_arguments)

@@ -2,12 +2,11 @@
 
 In float32, oneDNN's 1x1 convolutions take a third to a half of the time of the matrix products that
 PyTorch calls on an AMD CPU, where those are MKL's. On Intel's CPUs, for which MKL is made, both are
-equal forwards, and the gradients of products take a fifth less time. Compiled for a CPU,
-convolutions are operators that the compiler does not look into, or it would make MKL's products of
-them again. Exported graphs have matrix products.
+equal forwards, and the gradients of products take a fifth less time. Compiled for a CPU, all of
+them are operators that the compiler does not look into, or it would make MKL's products of them.
+Exported graphs have matrix products.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,9 @@ from torch import Tensor
 from mmfreq.ops.tracing import is_compiled, is_exported, is_traced
 
 __all__ = ['linear', 'product_along_columns', 'product_along_rows', 'product_of_parts']
+
+_CPUS = Path('/proc/cpuinfo')
+_IS_INTEL = _CPUS.is_file() and 'GenuineIntel' in _CPUS.read_text()  # False where it is not said
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -31,7 +33,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Tensor: Features of shape ``(B, H, W, C')``.
     """
-    learns = torch.is_grad_enabled() and _is_intel()
+    learns = torch.is_grad_enabled() and _IS_INTEL and not is_compiled()
     if learns or not _as_convolution(x) or torch.is_autocast_enabled('cpu'):
         return F.linear(x, weight, bias)
     return _convolve(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
@@ -94,14 +96,6 @@ def _has_one_thread() -> bool:
     return torch.get_num_threads() == 1  # PyTorch does not call oneDNN for convolutions then
 
 
-@torch.compiler.assume_constant_result
-@cache
-def _is_intel() -> bool:
-    """Whether Intel has made the CPU; False where the system does not say."""
-    info = Path('/proc/cpuinfo')
-    return info.is_file() and 'GenuineIntel' in info.read_text()
-
-
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """1x1 convolution of maps ``(N, C, H, W)`` with a matrix ``(C', C)``."""
     if is_compiled():
@@ -121,6 +115,8 @@ def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @torch.library.custom_op('mmfreq::convolve_1x1_gradients', mutates_args=())
 def _gradient_operator(grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor]:
+    if x.stride(1) == 1 and _IS_INTEL:
+        return _gradients_of_products(grad, x, weight, wanted)
     # Strides, padding, dilation, whether it is transposed, its output padding, groups.
     usual = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
     grads = torch.ops.aten.convolution_backward(
@@ -129,6 +125,21 @@ def _gradient_operator(grad: Tensor, x: Tensor, weight: Tensor, wanted: list[boo
     shaped = (_in_layout_of(x, grads[0]) if wanted[0] else None, grads[1], grads[2])
     found = [grad for grad in shaped if grad is not None]
     return [grad.flatten(1).contiguous() if grad is grads[1] else grad for grad in found]
+
+
+def _gradients_of_products(
+    grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]
+) -> list[Tensor]:
+    rows = grad.permute(0, 2, 3, 1).reshape(-1, len(weight))
+    grads = []
+    if wanted[0]:
+        y = (rows @ weight).reshape(x.shape[0], *x.shape[2:], -1).permute(0, 3, 1, 2)
+        grads.append(_in_layout_of(x, y))
+    if wanted[1]:
+        grads.append(rows.T @ x.permute(0, 2, 3, 1).reshape(len(rows), -1))
+    if wanted[2]:
+        grads.append(rows.sum(0))
+    return grads
 
 
 @_gradient_operator.register_fake

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mmfreq.models import VHeat
-from mmfreq.models.mixers import FrequencyEmbedding, HeatConduction
+from mmfreq.models.mixers import FrequencyEmbedding, HeatConduction, heat_conduction
 from mmfreq.ops.frequencies import resize_coefficients
 
 ARCH = dict(embed_dims=(8, 16, 24, 32), depths=(1, 2, 1, 1))
@@ -40,13 +40,13 @@ def test_heat_conduction_is_its_formula():
 
 def test_decays_are_computed_once_for_a_size_and_a_state(monkeypatch):
     model, calls = VHeat(arch=ARCH, img_size=64).eval(), []
-    compute = HeatConduction._decay
+    compute = heat_conduction._decay
 
-    def counting(mixer, embedding, size):
-        calls.append(size)
-        return compute(mixer, embedding, size)
+    def counting(*arguments):
+        calls.append(arguments)
+        return compute(*arguments)
 
-    monkeypatch.setattr(HeatConduction, '_decay', counting)
+    monkeypatch.setattr(heat_conduction, '_decay', counting)
     images = torch.randn(1, 3, 64, 48)
     with torch.no_grad():
         first = model(images)

@@ -6,7 +6,15 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from mmfreq.models.pointwise import Linear
-from mmfreq.ops import RESIZE_MODES, dct2, dynamic_filter2d, resize_filter, spectral_filter2d
+from mmfreq.ops import (
+    RESIZE_MODES,
+    dct2,
+    dynamic_filter2d,
+    idct2,
+    products,
+    resize_filter,
+    spectral_filter2d,
+)
 from mmfreq.ops.composition import Attentions, compose_kernels
 from mmfreq.ops.resize import resize_filter_once
 
@@ -62,6 +70,15 @@ GROUP_MAP = torch.arange(15 * 7).reshape(15, 7) % 3
             ('resize_filter', (torch.randn(3, 6, 4, 2), [6, 6], [8, 5], mode, 'bicubic'))
             for mode in RESIZE_MODES
         ),
+        *(
+            ('transform_cosines', (leaf(2, 5, 6, 3), inverse, backend))
+            for inverse in (False, True)
+            for backend in ('fft', 'gemm')
+        ),
+        (
+            'heat_decay',
+            (torch.randn(3, 3), torch.randn(3), torch.randn(4, 5, 3), [6, 5], 'interpolate'),
+        ),
         ('compose_kernels', (leaf(*SPECTRUM), GROUP_MAP, *attentions(), [5, 4, 3, 3])),
     ],
 )
@@ -87,6 +104,8 @@ def compose(*operands):
     [
         (spectral_filter2d, (channels_last(2, 3, 6, 5), leaf(3, 6, 3, 2))),
         (dynamic_filter2d, (leaf(2, 3, 6, 5), leaf(4, 6, 3, 2), leaf(2, 4, 3))),
+        (dct2, (leaf(2, 5, 6, 3),)),
+        (idct2, (leaf(2, 5, 6, 3),)),
         (compose, (leaf(*SPECTRUM), *attentions())),
     ],
 )
@@ -98,7 +117,9 @@ def test_results_and_gradients_are_those_of_eager_mode(function, operands):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-def test_linear_layers_have_the_gradients_of_eager_mode():
+@pytest.mark.parametrize('is_intel', [False, True])
+def test_linear_layers_have_the_gradients_of_eager_mode(is_intel, monkeypatch):
+    monkeypatch.setattr(products, '_IS_INTEL', is_intel)
     layer, x = Linear(3, 5), leaf(2, 4, 6, 3)
     operands = (x, layer.weight, layer.bias)
 
@@ -106,8 +127,11 @@ def test_linear_layers_have_the_gradients_of_eager_mode():
         return gradients(lambda *_: module(x), operands)
 
     compiled = torch.compile(layer, fullgraph=True, backend='aot_eager')
-    for ours, theirs in zip(run(compiled), run(layer), strict=True):
-        torch.testing.assert_close(ours, theirs)
+    plain = nn.Linear(3, 5)
+    plain.weight, plain.bias = layer.weight, layer.bias
+    for module in (compiled, layer):
+        for ours, theirs in zip(run(module), run(plain), strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 class Block(nn.Module):

@@ -14,7 +14,7 @@ from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.frequencies import resize_coefficients
 from mmfreq.ops.matrices import constant
-from mmfreq.ops.tracing import as_int, without_autocast
+from mmfreq.ops.tracing import as_int, is_compiled_for_cpu, is_traced, without_autocast
 
 __all__ = ['FrequencyEmbedding', 'HeatConduction']
 
@@ -106,21 +106,12 @@ class HeatConduction(SpectralModule):
         """
         sources = (self.to_k.weight, self.to_k.bias, embedding.weight)
         learns = torch.is_grad_enabled() and any(source.requires_grad for source in sources)
-        if self.training or learns or torch.compiler.is_compiling():
-            return self._decay(embedding, size)
-        return derived(
-            sources,
-            ('decay', size, embedding.resize_mode),
-            lambda *_: self._decay(embedding, size),
-        )
-
-    def _decay(self, embedding: FrequencyEmbedding, size: tuple[int, int]) -> Tensor:
-        vectors = embedding.vectors_for(size)
-        dtype = compute_dtype(vectors)
-        with without_autocast(vectors.device):
-            weight, bias = self.to_k.weight.to(dtype), self.to_k.bias.to(dtype)
-            time = F.relu(F.linear(vectors.to(dtype), weight, bias))
-            return torch.exp(_squares(dtype, vectors.device, size) * -time)
+        if not (self.training or learns):
+            if is_compiled_for_cpu(embedding.weight):
+                return _operator(*sources, size, embedding.resize_mode)
+            if not is_traced():
+                return _decay_once(*sources, size, embedding.resize_mode)
+        return _decay(*sources, size, embedding.resize_mode)
 
     def train(self, mode: bool = True) -> 'HeatConduction':
         """Switch between training and evaluation; training holds no decays."""
@@ -128,6 +119,42 @@ class HeatConduction(SpectralModule):
             forget(self.to_k.weight)
         super().train(mode)
         return self
+
+
+def _decay(
+    weight: Tensor, bias: Tensor, embedding: Tensor, size: tuple[int, int], mode: str
+) -> Tensor:
+    vectors = resize_coefficients(embedding, size, mode)
+    dtype = compute_dtype(vectors)
+    with without_autocast(vectors.device):
+        time = F.relu(F.linear(vectors.to(dtype), weight.to(dtype), bias.to(dtype)))
+        return torch.exp(_squares(dtype, vectors.device, size) * -time)
+
+
+def _decay_once(
+    weight: Tensor, bias: Tensor, embedding: Tensor, size: tuple[int, int], mode: str
+) -> Tensor:
+    return derived(
+        (weight, bias, embedding),
+        ('decay', size, mode),
+        lambda *sources: _decay(sources[0], sources[1], sources[2], size, mode),
+    )
+
+
+# Compiled for a CPU, an operator that the compiler does not look into: the decays are there once
+# for a size, as in eager mode.
+@torch.library.custom_op('mmfreq::heat_decay', mutates_args=())
+def _operator(
+    weight: Tensor, bias: Tensor, embedding: Tensor, size: list[int], mode: str
+) -> Tensor:
+    height, width = size
+    # A copy, because compiled graphs write into what they are given.
+    return _decay_once(weight, bias, embedding, (height, width), mode).clone()
+
+
+@_operator.register_fake
+def _(weight: Tensor, bias: Tensor, embedding: Tensor, size: list[int], mode: str) -> Tensor:
+    return embedding.new_empty(*size, weight.shape[0], dtype=compute_dtype(embedding))
 
 
 @constant

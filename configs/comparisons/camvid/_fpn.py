@@ -1,0 +1,32 @@
+# What all networks of the comparison on CamVid share: Semantic FPN, from scratch, 8 crops of 128 a
+# step out of images of about 240x180, half of their size. The schedule is that of
+# schedules/mini.py, ten times as long; it was chosen before any result was seen.
+_base_ = [
+    '../../_base_/models/semantic_fpn.py',
+    '../../_base_/datasets/camvid.py',
+    '../../_base_/schedules/mini.py',
+]
+max_iters = 2000
+val_interval = 200
+crop_size = (128, 128)
+scale = (240, 180)
+sizes = dict(
+    RandomResize=dict(scale=scale), RandomCrop=dict(crop_size=crop_size), Resize=dict(scale=scale)
+)
+train_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.train_pipeline]
+test_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.test_pipeline]
+train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    decode_head=dict(num_classes=_base_.num_classes),
+)
+warmup = 100
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=warmup),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=warmup, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=val_interval))
+auto_scale_lr = dict(base_batch_size=8)

@@ -1,0 +1,5 @@
+_base_ = './_fpn.py'
+model = dict(
+    backbone=dict(type='mmpretrain.ResNet', depth=18, out_indices=(0, 1, 2, 3)),
+    neck=dict(in_channels=[64, 128, 256, 512]),
+)

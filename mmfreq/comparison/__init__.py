@@ -1,0 +1,1 @@
+"""Backbones trained under one recipe, with several seeds, and what came of it."""

@@ -1,0 +1,88 @@
+"""What is compared: configs, seeds and a metric, read from one file."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmfreq.utils.names import nearest
+
+__all__ = ['Recipe', 'read_recipe']
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A comparison.
+
+    Attributes:
+        configs (dict[str, str]): Config of each network by the name that it has in tables; the
+            others are compared with the first.
+        metric (str): The metric as validation logs it, such as ``'mIoU'`` or ``'coco/bbox_mAP'``.
+        seeds (list[int]): Each config is trained once with each. Defaults to 0, 1, 2.
+        rule (str): Whether ``'greater'`` or ``'less'`` is better. Defaults to ``'greater'``.
+        options (dict[str, Any]): Values in place of those of the configs, by dotted key, for all of
+            them alike. Defaults to none.
+    """
+
+    configs: dict[str, str]
+    metric: str
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    rule: str = 'greater'
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+_TYPES = dict(configs=dict, metric=str, seeds=list, rule=str, options=dict)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path (str | Path): YAML file with the keys of :class:`Recipe`. Configs are paths relative to
+            it, or names of configs, see ``mmfreq list``.
+
+    Returns:
+        Recipe: The recipe, with absolute paths for configs that are files.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not YAML, or a key is unknown, missing or has another type; the
+            message names file and key.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not a YAML file: {error}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} must hold keys and values, got {type(content).__name__}')
+    known = [item.name for item in fields(Recipe)]
+    for key, value in content.items():
+        if key not in known:
+            raise ValueError(f'{path}: {key} is unknown{nearest(str(key), known)}')
+        if not isinstance(value, _TYPES[key]) or not value:
+            kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[_TYPES[key]]
+            raise ValueError(f'{path}: {key} must be {kind}, got {value!r}')
+    missing = {'configs', 'metric'} - set(content)
+    if missing:
+        raise ValueError(f'{path} has no {", ".join(sorted(missing))}')
+    recipe = Recipe(**content)
+    if not all(type(seed) is int and seed >= 0 for seed in recipe.seeds):
+        raise ValueError(f'{path}: seeds must be whole numbers, got {recipe.seeds}')
+    for seed in recipe.seeds:
+        if recipe.seeds.count(seed) > 1:
+            raise ValueError(f'{path}: seeds has {seed} twice')
+    if recipe.rule not in ('greater', 'less'):
+        raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
+    for name, config in recipe.configs.items():
+        if not isinstance(config, str) or not isinstance(name, str) or '/' in name:
+            raise ValueError(
+                f'{path}: configs must have a name without / and a file each, got {name}: {config}'
+            )
+        beside = path.parent / config
+        if beside.is_file():
+            recipe.configs[name] = str(beside.resolve())
+        elif config.endswith('.py') and '::' not in config:
+            raise FileNotFoundError(f'{path}: there is no config {beside}')
+    return recipe

@@ -1,0 +1,97 @@
+"""Numbers of a comparison: one row for each run, one for each network."""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+__all__ = ['FIELDS', 'Summary', 'summarize']
+
+FIELDS = (
+    'name',
+    'seed',
+    'params',
+    'metric',
+    'val',
+    'best_step',
+    'test',
+    'steps',
+    'wall_s',
+    'step_s',
+    'date',
+    'machine',
+    'commit',
+    'command',
+    'curve',
+)
+
+
+class Summary(NamedTuple):
+    """What the seeds of a network say together.
+
+    Attributes:
+        name (str): The network.
+        params (int): Number of parameters.
+        seeds (int): Number of runs.
+        val (float): Mean of the metric on the validation set, of each run's best checkpoint.
+        score (float): Mean on the test set, or on the validation set where there is no test set.
+        spread (float): Standard deviation over the seeds, NaN for a single one.
+        difference (float): To the mean of the first network.
+        error (float): Standard error of the difference, NaN if a network has a single run.
+        step_s (float): Seconds of a training step, mean over the runs.
+    """
+
+    name: str
+    params: int
+    seeds: int
+    val: float
+    score: float
+    spread: float
+    difference: float
+    error: float
+    step_s: float
+
+
+def summarize(results: Sequence[dict[str, Any]], names: Iterable[str]) -> list[Summary]:
+    """Average over seeds and compare with the first network.
+
+    The standard error of a difference of means is ``sqrt(s1^2 / n1 + s2^2 / n2)``: the runs of two
+    networks with one seed have nothing in common but the order of the images.
+
+    Args:
+        results (Sequence[dict]): Results of the runs that are done.
+        names (Iterable[str]): Networks in the order of the table; those without a run are left out.
+
+    Returns:
+        list[Summary]: One for each network.
+    """
+    summaries: list[Summary] = []
+    for name in names:
+        runs = [result for result in results if result['name'] == name]
+        if not runs:
+            continue
+        scores = [score_of(result) for result in runs]
+        spread = stdev(scores) if len(scores) > 1 else math.nan
+        first = summaries[0] if summaries else None
+        error = spread / math.sqrt(len(scores))
+        if first:
+            error = math.hypot(error, first.spread / math.sqrt(first.seeds))
+        summaries.append(
+            Summary(
+                name,
+                runs[0]['params'],
+                len(runs),
+                mean(result['val'] for result in runs),
+                mean(scores),
+                spread,
+                mean(scores) - first.score if first else 0.0,
+                error if first else 0.0,
+                mean(result['step_s'] for result in runs),
+            )
+        )
+    return summaries
+
+
+def score_of(result: dict[str, Any]) -> float:
+    """The metric on the test set, or on the validation set where there is no test set."""
+    return result['val'] if result['test'] is None else result['test']

@@ -1,0 +1,188 @@
+"""`mmfreq compare`: recipes, statistics by hand, and a comparison that is stopped and goes on."""
+
+import csv
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from process import ADE, output, python
+
+from mmfreq.comparison.recipe import read_recipe
+from mmfreq.comparison.report import runs_csv, table
+from mmfreq.comparison.results import summarize
+
+RECIPE = Path('configs/comparisons/camvid/recipe.yml')
+
+
+def write(path, **content):
+    path.write_text(json.dumps(content))  # JSON is YAML
+    return path
+
+
+def result(name, seed, test, val=1.0):
+    return dict(name=name, seed=seed, metric='mIoU', params=2_000_000, val=val, test=test) | dict(
+        step_s=0.5, curve=[(10, 0.25), (20, val)]
+    )
+
+
+def test_statistics_are_those_of_the_formulas():
+    first = [result('a', 0, 10.0), result('a', 1, 12.0), result('a', 2, 14.0)]
+    second = [result('b', 0, 13.0), result('b', 1, 17.0)]
+    a, b = summarize(second + first, ['a', 'b', 'c'])
+    assert (a.score, a.spread, a.difference, a.seeds) == (12.0, 2.0, 0.0, 3)
+    assert (b.score, b.difference, b.seeds) == (15.0, 3.0, 2)
+    assert b.spread == pytest.approx(8**0.5)
+    assert b.error == pytest.approx(math.sqrt(2.0**2 / 3 + 8 / 2))
+    assert '| b | 2.00 M | 2 | 1.00 | 15.00 ± 2.83 | +3.00 ± 2.31 | 0.50 |' in ' '.join(
+        table([a, b], 'mIoU').split()
+    )
+
+
+def test_one_run_has_no_spread_and_without_a_test_set_validation_counts():
+    (a, b) = summarize([result('a', 0, None, val=3.0), result('b', 0, None, val=2.0)], ['a', 'b'])
+    assert (a.score, b.difference) == (3.0, -1.0)
+    assert math.isnan(a.spread) and math.isnan(b.error)
+    assert '±' not in table([a, b], 'mIoU')
+
+
+def test_curves_are_in_the_csv():
+    (row,) = csv.DictReader(
+        runs_csv([result('a', 0, 10.0) | dict(commit='c', command='mmfreq train')]).splitlines()
+    )
+    assert row['curve'] == '10:0.25 20:1' and row['command'] == 'mmfreq train'
+
+
+def test_configs_are_beside_the_recipe_or_names(tmp_path):
+    (tmp_path / 'mine.py').write_text('')
+    path = write(tmp_path / 'r.yml', metric='mIoU', configs={'a': 'mine.py', 'b': 'mmseg::x.py'})
+    recipe = read_recipe(path)
+    assert recipe.configs == {'a': str(tmp_path / 'mine.py'), 'b': 'mmseg::x.py'}
+    assert recipe.seeds == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(sedes=[1]), 'sedes is unknown; did you mean seeds?'),
+        (dict(metric=None), 'metric must be a name, got None'),
+        (dict(seeds=3), 'seeds must be a list, got 3'),
+        (dict(seeds=[-1]), 'seeds must be whole numbers'),
+        (dict(seeds=[1, 1]), 'seeds has 1 twice'),
+        (dict(rule='higher'), "rule must be 'greater' or 'less'"),
+        (dict(configs={'a/b': 'x'}), 'a name without /'),
+        (dict(configs={'a': 'nowhere.py'}), 'there is no config'),
+    ],
+)
+def test_wrong_recipes_are_named(tmp_path, change, message):
+    path = write(tmp_path / 'r.yml', **{'metric': 'mIoU', 'configs': {'a': 'gfnet'}} | change)
+    with pytest.raises((ValueError, FileNotFoundError), match=r'r\.yml') as error:
+        read_recipe(path)
+    assert message in str(error.value)
+
+
+def test_a_recipe_that_is_not_yaml_is_one_message(tmp_path):
+    path = tmp_path / 'r.yml'
+    path.write_text('a: [')
+    done = python('tools/compare.py', path, check=False)
+    assert done.returncode == 1 and output(done).count('\n') < 12
+    assert 'is not a YAML file' in output(done) and 'Traceback' not in output(done)
+
+
+@pytest.fixture(scope='module')
+def comparison(tmp_path_factory, mini_data):
+    folder = tmp_path_factory.mktemp('comparison')
+    small = Path(ADE).resolve()
+    (folder / 'first.py').write_text(f"_base_ = '{small}'\n")
+    (folder / 'second.py').write_text(
+        f"_base_ = '{small}'\nmodel = dict(backbone=dict(drop_path_rate=0.1))\n"
+    )
+    recipe = write(
+        folder / 'recipe.yml',
+        metric='mIoU',
+        configs={'first': 'first.py', 'second': 'second.py'},
+        seeds=[0, 1],
+        options={
+            'train_cfg.max_iters': 6,
+            'train_cfg.val_interval': 3,
+            'default_hooks.checkpoint.interval': 3,
+            'default_hooks.logger.interval': 1,
+        },
+    )
+    out = folder / 'out'
+    root = mini_data / 'ADEChallengeData2016'
+    return out, [recipe, '--out', out, '--data-root', root]
+
+
+@pytest.mark.thorough
+def test_a_comparison_is_stopped_goes_on_and_is_told(comparison):
+    out, arguments = comparison
+    command = [sys.executable, 'tools/compare.py', *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    first = out / 'first/seed_0/train'
+    end = time.monotonic() + 300
+    while not list(first.glob('iter_3.pth')):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 85 and not list(out.rglob('result.json'))
+
+    said = output(python('tools/compare.py', *arguments))
+    assert '4 of 4 runs are done' in said and 'difference to first' in said
+    rows = list(csv.DictReader((out / 'runs.csv').read_text().splitlines()))
+    assert [(row['name'], row['seed']) for row in rows] == [
+        ('first', '0'),
+        ('second', '0'),
+        ('first', '1'),
+        ('second', '1'),
+    ]
+    for row in rows:
+        assert row['curve'].startswith('3:') and ' 6:' in row['curve'] and row['steps'] == '6'
+        assert f'randomness.seed={row["seed"]}' in row['command']
+        folder = out / row['name'] / f'seed_{row["seed"]}'
+        assert f'mIoU: {float(row["test"]):.4f}' in (folder / 'output.log').read_text()
+        assert float(row['wall_s']) > 0
+    starts = len(list(first.glob('*/vis_data')))
+    assert starts == 2, 'it was started twice'
+    assert Image.open(out / 'samples.jpg').width == 12 + 4 * (240 + 12)  # image, truth, two
+    for name in ('curves.png', 'scores.png'):
+        assert min(Image.open(out / name).size) > 200
+
+    written = [path.stat().st_mtime_ns for path in sorted(out.rglob('result.json'))]
+    assert '4 of 4 runs are done' in output(python('tools/compare.py', *arguments))
+    assert written == [path.stat().st_mtime_ns for path in sorted(out.rglob('result.json'))]
+
+
+@pytest.mark.thorough
+def test_a_run_that_fails_is_named_and_the_others_are_done(comparison, tmp_path):
+    _, arguments = comparison
+    recipe = json.loads(Path(arguments[0]).read_text())
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    recipe['configs'] = {
+        'broken': 'broken.py',
+        'first': str(Path(arguments[0]).with_name('first.py')),
+    }
+    path = write(tmp_path / 'r.yml', **recipe | dict(seeds=[0]))
+    more = ['--out', tmp_path / 'out', *arguments[3:]]
+    done = python('tools/compare.py', path, *more, check=False)
+    assert done.returncode == 1
+    assert '1 of 2 runs are done' in output(done)
+    assert 'broken, seed 0 ended with status 1' in output(done)
+
+
+@pytest.mark.parametrize('config', sorted(RECIPE.parent.glob('[!_]*.py')), ids=lambda p: p.stem)
+def test_networks_of_the_recipe_are_of_a_size(config):
+    from mmengine.config import Config
+
+    from mmfreq.analysis.cost.flops import count_params
+    from mmfreq.zoo import build_model
+
+    cfg = Config.fromfile(config)
+    assert str(config.resolve()) in read_recipe(RECIPE).configs.values()
+    assert 5e6 < count_params(build_model(cfg)) < 17e6
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end

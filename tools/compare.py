@@ -1,0 +1,6 @@
+"""Train several networks under one recipe and compare them: the same as ``mmfreq compare``."""
+
+from mmfreq.commands.compare import main
+
+if __name__ == '__main__':
+    main()

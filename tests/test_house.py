@@ -10,6 +10,7 @@ PACKAGE = Path(mmfreq.__file__).parent
 STOREYS = (
     ('__main__', '__init__', 'commands.*', 'apis'),  # what people call
     ('inspection.*',),  # data of one's own
+    ('comparison.*',),  # several networks under one recipe
     ('serving.*',),  # the page of mmfreq serve
     ('inference.*',),  # predictions for images of one's own
     ('analysis.*', 'export', 'int8', 'check_env'),  # reports, files for other programs

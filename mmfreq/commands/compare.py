@@ -92,7 +92,11 @@ def perform_all(runs: list[Run]) -> list[str]:
     bar = tqdm(runs, unit='run')
     for run in bar:
         bar.set_postfix_str(f'{run}: tail -f {run.folder / "output.log"}')
-        status = perform(run)
+        try:
+            status = perform(run)
+        except (ValueError, OSError) as error:  # of its config
+            failed.append(f'{run}: {error}')
+            continue
         if status == REQUEUE:
             sys.exit(REQUEUE)
         if status:
@@ -102,9 +106,12 @@ def perform_all(runs: list[Run]) -> list[str]:
 
 def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
     """Write tables, figures and predictions of the runs that are done, and print the table."""
-    results = [result for run in runs if (result := run.result) is not None]
-    if not results:
+    done = [run for run in runs if run.result is not None]
+    if not done:
         raise ValueError(f'no run in {out} is done')
+    for run in done:
+        run.check_unchanged()
+    results = [run.result or {} for run in done]
     names = [name for name in recipe.configs if any(r['name'] == name for r in results)]
     summaries = summarize(results, names)
     text = report.table(summaries, recipe.metric)
@@ -113,8 +120,8 @@ def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
             file.write(content.encode())
     report.save_figure(report.curves(results, names), out / 'curves.png')
     report.save_figure(report.scores(results, summaries), out / 'scores.png')
-    done = {run.name: run for run in reversed(runs) if run.result is not None}
-    write_sheet(report.samples([done[name] for name in names]), out / 'samples.jpg')
+    one = {run.name: run for run in reversed(done)}  # the first seed that is done
+    write_sheet(report.samples([one[name] for name in names]), out / 'samples.jpg')
     print(text)
     print(f'{len(results)} of {len(runs)} runs are done; runs.csv, table.md, pictures: {out}')
 

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,24 @@ class Run:
             set_data_root(cfg, self.data_root)
         return cfg
 
+    def check_unchanged(self) -> None:
+        """Note what is trained when it begins, and make sure later that it is still the same.
+
+        Raises:
+            ValueError: If config, options, metric or data have changed since the run began.
+        """
+        what = f'# seed {self.seed}, best by {self.recipe.rule} {self.recipe.metric}\n'
+        what += self.read_config().pretty_text
+        path = self.folder / 'config.py'
+        if not path.is_file():
+            with atomic_write(path) as file:
+                file.write(what.encode())
+        elif path.read_text() != what:
+            raise ValueError(
+                f'its config, or options, metric or data of the recipe, are not those that '
+                f'it began with, see {path}; remove {self.folder} or use another --out'
+            )
+
     @property
     def train_command(self) -> list[str]:
         """Arguments of ``mmfreq`` that train it, or go on with that."""
@@ -109,14 +128,9 @@ class Run:
         return sorted(found.items())
 
     def seconds(self) -> tuple[float, float]:
-        """Wall time of the training, without what lay between interruptions, and of a step.
-
-        MMEngine names a folder for each start of the process by its time, and its log ends with it.
-        """
-        total = 0.0
-        for log in self.folder.glob('train/*/vis_data/scalars.json'):
-            start = datetime.strptime(log.parent.parent.name, '%Y%m%d_%H%M%S')
-            total += log.stat().st_mtime - start.timestamp()
+        """Wall time of the training, without a part that was killed, and of one step."""
+        parts = self.folder / 'seconds'
+        total = sum(map(float, parts.read_text().split())) if parts.is_file() else 0.0
         steps = sorted(line['time'] for line in self._scalars() if 'loss' in line)
         return total, steps[len(steps) // 2] if steps else float('nan')
 
@@ -173,14 +187,24 @@ def perform(run: Run, launcher: str = 'none') -> int:
     Returns:
         int: 0 when it is done, or when another process is at it; the exit status of a training or
         test that failed, :data:`mmfreq.preemption.REQUEUE` of one that was asked to stop.
+
+    Raises:
+        ValueError: If what it trains has changed since it began.
     """
     is_first = os.environ.get('SLURM_PROCID', '0') == '0'
     with _alone(run.folder / 'lock', launcher == 'none') as is_mine:
-        if not is_mine or run.result is not None:
+        if not is_mine:
+            return 0
+        run.check_unchanged()
+        if run.result is not None:
             return 0
         trained = run.folder / 'trained'
         if not trained.is_file():
+            began = time.monotonic()
             status = _mmfreq([*run.train_command, '--launcher', launcher], run.folder)
+            if is_first:
+                with (run.folder / 'seconds').open('a') as file:
+                    print(f'{time.monotonic() - began:.1f}', file=file)
             if status:
                 return status
         if not is_first:

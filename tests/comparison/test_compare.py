@@ -157,6 +157,12 @@ def test_a_comparison_is_stopped_goes_on_and_is_told(comparison):
     assert '4 of 4 runs are done' in output(python('tools/compare.py', *arguments))
     assert written == [path.stat().st_mtime_ns for path in sorted(out.rglob('result.json'))]
 
+    recipe = json.loads(Path(arguments[0]).read_text())
+    changed = write(out.parent / 'changed.json', **recipe | dict(metric='mAcc'))
+    done = python('tools/compare.py', changed, *arguments[1:], '--report', check=False)
+    assert done.returncode == 1
+    assert 'its config, or options, metric or data' in output(done)
+
 
 @pytest.mark.thorough
 def test_a_run_that_fails_is_named_and_the_others_are_done(comparison, tmp_path):
@@ -172,7 +178,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(comparison, tmp_path)
     done = python('tools/compare.py', path, *more, check=False)
     assert done.returncode == 1
     assert '1 of 2 runs are done' in output(done)
-    assert 'broken, seed 0 ended with status 1' in output(done)
+    assert 'broken, seed 0: ' in output(done)
 
 
 @pytest.mark.parametrize('config', sorted(RECIPE.parent.glob('[!_]*.py')), ids=lambda p: p.stem)

@@ -112,6 +112,33 @@ def test_preempted_job_goes_on_as_if_nothing_had_been(trained, data, tmp_path):
         assert equal(first[part], second[part])
 
 
+@pytest.mark.thorough
+def test_an_array_of_jobs_does_the_runs_of_a_comparison(cluster, data, tmp_path):
+    recipe = tmp_path / 'recipe.yml'
+    small = Path(ADE).resolve()
+    recipe.write_text(
+        f'configs: {{a: {small}, b: {small}}}\nmetric: mIoU\nseeds: [3]\noptions:\n'
+        '  train_cfg.max_iters: 2\n  train_cfg.val_interval: 2\n'
+        '  train_dataloader.dataset.indices: 5\n  val_dataloader.dataset.indices: 5\n'
+        '  test_dataloader.dataset.indices: 5\n'
+    )
+    where = ('--out', tmp_path / 'out', '--data-root', data)
+    compare = (sys.executable, 'tools/compare.py', recipe, *where)
+    submitted = output(run(*compare, '--slurm', 'low', **TWO_NODES))
+    job = re.search(r'Submitted batch job (\d+)', submitted).group(1)
+
+    def logs():
+        return ''.join(path.read_text() for path in tmp_path.glob(f'out/slurm-{job}_*.log'))
+
+    def waiting():
+        return subprocess.run(['squeue', '-h', '-j', job], capture_output=True, text=True).stdout
+
+    wait_for(lambda: len(list(tmp_path.glob('out/*/seed_3/result.json'))) == 2, 240, logs)
+    wait_for(lambda: not waiting(), 60, waiting)
+    assert '2 of 2 runs are done' in output(run(*compare, '--report'))
+    assert 'all runs are done' in output(run(*compare, '--slurm', 'low', **TWO_NODES))
+
+
 TOGETHER = """
 import os, sys, time
 from pathlib import Path

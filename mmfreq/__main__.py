@@ -44,7 +44,7 @@ def main() -> None:
         return
     if name not in COMMANDS:
         sys.exit(f'error: there is no command {name!r}{nearest(name, list(COMMANDS))}')
-    if name == 'train':
+    if name in ('train', 'compare'):
         preemption.listen()  # before the imports that take seconds
     sys.argv = [f'mmfreq {name}', *sys.argv[2:]]
     try:

@@ -5,6 +5,7 @@ no line here.
 """
 
 import ast
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -86,11 +87,13 @@ def overridden(path, name):
     return name in assignments(path)
 
 
+SIZES = re.compile(r'_(ti|xs|s|b|et|t|tiny|small|base|large|[smbr]\d+)(?=_|$)')
+
+
 def kinds_of(path):
-    """What a config is made of: its base files, of which variants of a family count as one."""
-    return frozenset(
-        Path(name).stem.split('_')[0] if '/models/' in name else name for name in bases_of(path)
-    )
+    """What a config is made of: its base files, those of a network without its size."""
+    names = bases_of(path)
+    return frozenset(SIZES.sub('', Path(n).stem) if '/models/' in n else n for n in names)
 
 
 def smallest_of_each_kind():
@@ -110,7 +113,7 @@ def of_the_quick_tests():
     """
     quick, seen = set(), set()
     for path in SMALLEST:
-        kinds = kinds_of(path)
+        kinds = {kind.split('_')[0] if '/' not in kind else kind for kind in kinds_of(path)}
         own = not any('::' in name for name in kinds)  # others' recipes are large
         if own and not kinds <= seen:
             quick.add(path)

@@ -10,26 +10,28 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
-import mmfreq
 from mmfreq.comparison import report
 from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.results import summarize
 from mmfreq.comparison.runs import Run, perform, runs_of
-from mmfreq.engine.command_line import errors_as_messages, make_parser
-from mmfreq.engine.launch import LAUNCHERS
+from mmfreq.engine.command_line import add_data_root, errors_as_messages, make_parser
 from mmfreq.inspection.samples import write_sheet
 from mmfreq.preemption import REQUEUE
 from mmfreq.utils.atomic import atomic_write
+from mmfreq.utils.config_files import configs_folder
 
 __all__ = ['main']
 
 EXAMPLE = """\
   mmfreq compare configs/comparisons/camvid_fpn.yml --data-root data/camvid
-  mmfreq compare configs/comparisons/camvid_fpn.yml --report
+  mmfreq compare configs/comparisons/camvid_fpn.yml --report  # of what is done so far
   GPUS=4 TIME=8:00:00 mmfreq compare configs/comparisons/camvid_fpn.yml --slurm PARTITION
 
 a recipe:
@@ -46,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('recipe', help='YAML file, see below')
     parser.add_argument('--out', metavar='DIR', help='default: work_dirs/<recipe>')
-    parser.add_argument('--data-root', metavar='PATH', help="in place of the configs'")
+    add_data_root(parser)
     parser.add_argument(
         '--report', action='store_true', help='train nothing, write what the finished runs say'
     )
@@ -56,8 +58,12 @@ def parse_args() -> argparse.Namespace:
         help='submit an array of jobs, one for each run that is left, with the settings of '
         'tools/slurm_run.sh',
     )
-    parser.add_argument('--task', type=int, metavar='N', help='the N-th run only, as a job does')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'slurm'),
+        default='none',
+        help='slurm: this is a job of such an array and does its run',
+    )
     return parser.parse_args()
 
 
@@ -67,34 +73,36 @@ def main() -> None:
     with errors_as_messages():
         recipe = read_recipe(args.recipe)
         out = Path(args.out or Path('work_dirs') / Path(args.recipe).stem)
-        runs = runs_of(recipe, out, args.data_root)
+        runs = runs_of(recipe, out, args.data_root or ())
         if args.slurm:
-            submit(args, out, [i for i, run in enumerate(runs) if run.result is None])
+            submit(args, recipe, out, runs)
             return
-        if args.task is None and 'SLURM_ARRAY_TASK_ID' in os.environ:
-            args.task = int(os.environ['SLURM_ARRAY_TASK_ID'])
-        if args.task is not None:
-            if not 0 <= args.task < len(runs):
-                raise ValueError(f'--task must be below {len(runs)}, the number of runs')
-            sys.exit(perform(runs[args.task], args.launcher))
+        if args.launcher == 'slurm':
+            if 'SLURM_ARRAY_TASK_ID' not in os.environ:
+                raise ValueError('--launcher slurm is for jobs that --slurm submits')
+            sys.exit(perform(runs[int(os.environ['SLURM_ARRAY_TASK_ID'])], 'slurm'))
         try:
             failed = [] if args.report else perform_all(runs)
         except KeyboardInterrupt:
             sys.exit(f'\ninterrupted; {out} has what is done, the same command goes on from there')
+        for message in failed:
+            print(f'error: {message}', file=sys.stderr)
         write(recipe, runs, out)
     if failed:
-        sys.exit('error: ' + '; '.join(failed))
+        sys.exit(1)
 
 
 def perform_all(runs: list[Run]) -> list[str]:
     """Go through the runs; returns what is to be said about those that failed."""
+    for run in runs:
+        run.check_unchanged()
     failed = []
     bar = tqdm(runs, unit='run')
     for run in bar:
         bar.set_postfix_str(f'{run}: tail -f {run.folder / "output.log"}')
         try:
             status = perform(run)
-        except (ValueError, OSError) as error:  # of its config
+        except (ValueError, OSError) as error:
             failed.append(f'{run}: {error}')
             continue
         if status == REQUEUE:
@@ -109,31 +117,43 @@ def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
     done = [run for run in runs if run.result is not None]
     if not done:
         raise ValueError(f'no run in {out} is done')
+    results = []
     for run in done:
         run.check_unchanged()
-    results = [run.result or {} for run in done]
-    names = [name for name in recipe.configs if any(r['name'] == name for r in results)]
+        result = run.result or {}
+        results.append(result)
+        if run.data_roots and list(run.data_roots) != result['data_roots']:
+            print(f'note: {run} was trained with --data-root {result["data_roots"]}')
+    one = {run.name: run for run in reversed(done)}  # the first seed that is done
+    names = [name for name in recipe.configs if name in one]
     summaries = summarize(results, names)
-    text = report.table(summaries, recipe.metric)
+    text = report.table(summaries, recipe.metric, results[0]['test'] is not None)
     for name, content in (('runs.csv', report.runs_csv(results)), ('table.md', text + '\n')):
         with atomic_write(out / name) as file:
             file.write(content.encode())
-    report.save_figure(report.curves(results, names), out / 'curves.png')
-    report.save_figure(report.scores(results, summaries), out / 'scores.png')
-    one = {run.name: run for run in reversed(done)}  # the first seed that is done
-    write_sheet(report.samples([one[name] for name in names]), out / 'samples.jpg')
     print(text)
     print(f'{len(results)} of {len(runs)} runs are done; runs.csv, table.md, pictures: {out}')
+    report.save_figure(report.curves(results, names), out / 'curves.png')
+    report.save_figure(report.scores(results, summaries), out / 'scores.png')
+    picture = report.samples([one[name] for name in names])
+    if picture is not None:
+        write_sheet(picture, out / 'samples.jpg')
 
 
-def submit(args: argparse.Namespace, out: Path, left: list[int]) -> None:
-    """Submit an array of batch jobs that go back to the queue when they are pre-empted."""
-    script = Path(mmfreq.__file__).parents[1] / 'tools' / 'slurm_run.sh'
-    if not script.is_file():
-        raise FileNotFoundError(f'--slurm needs a clone of the repository: there is no {script}')
+def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run]) -> None:
+    """Submit an array of batch jobs that go back to the queue when they are pre-empted.
+
+    Jobs are numbers of runs of the recipe as it is now, so they get a copy.
+    """
+    for run in runs:
+        run.check_unchanged()
+    left = [i for i, run in enumerate(runs) if run.result is None]
     if not left:
         print('all runs are done')
         return
+    copy = out / f'submitted-{datetime.now():%Y%m%d-%H%M%S}.yml'
+    with atomic_write(copy) as file:
+        file.write(yaml.safe_dump(asdict(recipe), sort_keys=False).encode())
     array = f'--array={",".join(map(str, left))}'
     settings = {
         'REQUEUE': '1',
@@ -141,9 +161,10 @@ def submit(args: argparse.Namespace, out: Path, left: list[int]) -> None:
         'PYTHON': sys.executable,
         'SRUN_ARGS': f'{array} {os.environ.get("SRUN_ARGS", "")}',
     }
-    command = ['bash', script, args.slurm, 'compare', 'compare.py', args.recipe, '--out', out]
-    command += ['--data-root', args.data_root] if args.data_root else []
-    command = [str(part) for part in command]
+    script = configs_folder().with_name('tools') / 'slurm_run.sh'
+    command = ['bash', str(script), args.slurm, 'compare', 'compare.py', str(copy)]
+    command += ['--out', str(out)]
+    command += [part for root in args.data_root or () for part in ('--data-root', root)]
     print(f'{array}: {shlex.join(command)}')
     done = subprocess.run(command, env={**os.environ, **settings})
     if done.returncode:

@@ -1,5 +1,6 @@
 """What is compared: configs, seeds and a metric, read from one file."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def read_recipe(path: str | Path) -> Recipe:
     for key, value in content.items():
         if key not in known:
             raise ValueError(f'{path}: {key} is unknown{nearest(str(key), known)}')
-        if not isinstance(value, _TYPES[key]) or not value:
+        if not isinstance(value, _TYPES[key]) or (key != 'options' and not value):
             kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[_TYPES[key]]
             raise ValueError(f'{path}: {key} must be {kind}, got {value!r}')
     missing = {'configs', 'metric'} - set(content)
@@ -75,10 +76,14 @@ def read_recipe(path: str | Path) -> Recipe:
             raise ValueError(f'{path}: seeds has {seed} twice')
     if recipe.rule not in ('greater', 'less'):
         raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
+    for key, value in recipe.options.items():
+        if re.fullmatch(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+', str(value)):  # a text to YAML
+            recipe.options[key] = float(value)
     for name, config in recipe.configs.items():
-        if not isinstance(config, str) or not isinstance(name, str) or '/' in name:
+        if not isinstance(config, str) or not isinstance(name, str) or re.search(r'/|^\.', name):
             raise ValueError(
-                f'{path}: configs must have a name without / and a file each, got {name}: {config}'
+                f'{path}: configs must have a name without / and a dot in front, and a file each, '
+                f'got {name}: {config}'
             )
         beside = path.parent / config
         if beside.is_file():

@@ -20,21 +20,22 @@ from mmfreq.comparison.runs import Run
 from mmfreq.inference.drawing import blend, sheet
 from mmfreq.inference.model import init_model
 from mmfreq.inference.predict import predict
-from mmfreq.inference.results import Segmentation
+from mmfreq.inference.results import Classification, Segmentation
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['curves', 'runs_csv', 'samples', 'scores', 'table']
+__all__ = ['curves', 'runs_csv', 'samples', 'save_figure', 'scores', 'table']
 
 NUM_SAMPLES = 4
-OPACITY = 0.6  # of colours in the sheet
+OPACITY = 0.55  # of colours, as in overlays
 
 
-def table(summaries: Sequence[Summary], metric: str) -> str:
+def table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> str:
     """A line for each network.
 
     Args:
         summaries (Sequence[Summary]): From :func:`mmfreq.comparison.results.summarize`.
         metric (str): Name of the metric.
+        is_tested (bool): Whether scores are those of a test set.
 
     Returns:
         str: Table in Markdown.
@@ -44,25 +45,26 @@ def table(summaries: Sequence[Summary], metric: str) -> str:
         'network',
         'parameters',
         'runs',
-        f'{metric}, val',
-        f'{metric}, test',
+        f'{metric}, val, best',
+        f'{metric}, {"test" if is_tested else "val"}',
         f'difference to {first}',
         's per step',
     )
-    rows = [
-        (
-            summary.name,
-            f'{summary.params / 1e6:.2f} M',
-            summary.seeds,
-            f'{summary.val:.2f}',
-            f'{summary.score:.2f}{_plus_minus(summary.spread)}',
-            ''
-            if summary.name == first
-            else f'{summary.difference:+.2f}{_plus_minus(summary.error)}',
-            f'{summary.step_s:.2f}',
+    digits = 2 if max(abs(summary.score) for summary in summaries) > 1 else 4  # AP is a share
+    rows = []
+    for summary in summaries:
+        difference = f'{summary.difference:+.{digits}f}{_plus_minus(summary.error, digits)}'
+        rows.append(
+            (
+                summary.name,
+                f'{summary.params / 1e6:.2f} M',
+                summary.seeds,
+                f'{summary.val:.{digits}f}',
+                f'{summary.score:.{digits}f}{_plus_minus(summary.spread, digits)}',
+                '' if summary.name == first else difference,
+                f'{summary.step_s:.2f}',
+            )
         )
-        for summary in summaries
-    ]
     return tabulate(rows, header, tablefmt='github', disable_numparse=True)
 
 
@@ -92,11 +94,12 @@ def curves(results: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
     for i, name in enumerate(names):
         runs = [dict(result['curve']) for result in results if result['name'] == name]
         for run in runs:
-            axes.plot(list(run), list(run.values()), color=colours(i), linewidth=0.5, alpha=0.5)
+            points = list(run), list(run.values())
+            axes.plot(*points, '.-', color=colours(i % colours.N), linewidth=0.5, alpha=0.5)
         common = sorted(set.intersection(*map(set, runs))) if runs else []
         means = [np.mean([run[step] for run in runs]) for step in common]
-        axes.plot(common, means, color=colours(i), linewidth=2, label=name)
-    axes.set(xlabel='training steps', ylabel=f'{results[0]["metric"]} on the validation set')
+        axes.plot(common, means, color=colours(i % colours.N), linewidth=2, label=name)
+    axes.set(xlabel='iterations or epochs', ylabel=f'{results[0]["metric"]} on the validation set')
     axes.grid(alpha=0.3)
     axes.legend(fontsize='small', ncols=1 + len(names) // 8)
     return figure
@@ -118,41 +121,38 @@ def scores(results: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> F
     return figure
 
 
-def samples(runs: Sequence[Run]) -> NDArray[np.uint8]:
+def samples(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
     """Predictions of several networks for the same images of the test set.
 
     Args:
         runs (Sequence[Run]): Runs that are done, one of each network; configs of the same data.
 
     Returns:
-        NDArray: RGB image: a row for each image, behind it the truth (of segmentations) and a
-        column for each network.
+        NDArray | None: RGB image: a row for each image, behind it the truth (of segmentations) and
+        a column for each network. None if the data set has no files of images.
     """
     columns: dict[str, list[NDArray[np.uint8]]] = {}
     for run in runs:
         cfg = run.read_config()
-        model: Any = init_model(cfg, str(run.checkpoint))
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         data = DATASETS.build((cfg.get('test_dataloader') or cfg.val_dataloader).dataset)
-        chosen = np.linspace(0, len(data) - 1, min(NUM_SAMPLES, len(data))).astype(int)
-        paths = [data.get_data_info(int(i))['img_path'] for i in chosen]
+        chosen = np.linspace(0, len(data) - 1, min(NUM_SAMPLES, len(data))).astype(int).tolist()
+        paths = [data.get_data_info(i).get('img_path') for i in chosen]
+        if None in paths:
+            return None
+        model: Any = init_model(cfg, str(run.checkpoint))
         with torch.no_grad():
             predictions = predict(model, paths)
         if not columns:
             columns['image'] = [prediction.image for prediction in predictions]
             if isinstance(predictions[0], Segmentation):
-                columns['truth'] = [
-                    _truth(data[int(i)], prediction)
-                    for i, prediction in zip(chosen, predictions, strict=True)
-                ]
+                pairs = zip(chosen, predictions, strict=True)
+                columns['truth'] = [_truth(data[i], prediction) for i, prediction in pairs]
         columns[run.name] = [
-            prediction.overlay(OPACITY)
-            if isinstance(prediction, Segmentation)
-            else prediction.overlay()
+            prediction.draw() if isinstance(prediction, Classification) else prediction.overlay()
             for prediction in predictions
         ]
-    rows = list(zip(*columns.values(), strict=True))
-    return sheet(rows, list(columns), 240)
+    return sheet(list(zip(*columns.values(), strict=True)), list(columns), 240)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -168,5 +168,5 @@ def _truth(item: dict[str, Any], prediction: Segmentation) -> NDArray[np.uint8]:
     return blend(prediction.image, labels, prediction.palette, OPACITY)
 
 
-def _plus_minus(spread: float) -> str:
-    return '' if math.isnan(spread) else f' ± {spread:.2f}'
+def _plus_minus(spread: float, digits: int) -> str:
+    return '' if math.isnan(spread) else f' ± {spread:.{digits}f}'

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-__all__ = ['FIELDS', 'Summary', 'summarize']
+__all__ = ['FIELDS', 'Summary', 'score_of', 'summarize']
 
 FIELDS = (
     'name',
     'seed',
+    'config',
     'params',
     'metric',
     'val',
@@ -22,6 +23,7 @@ FIELDS = (
     'machine',
     'commit',
     'command',
+    'data_roots',
     'curve',
 )
 
@@ -64,7 +66,12 @@ def summarize(results: Sequence[dict[str, Any]], names: Iterable[str]) -> list[S
 
     Returns:
         list[Summary]: One for each network.
+
+    Raises:
+        ValueError: If some were tested and others have no test set.
     """
+    if len({result['test'] is None for result in results}) > 1:
+        raise ValueError('some networks have a test set and others not: compare them apart')
     summaries: list[Summary] = []
     for name in names:
         runs = [result for result in results if result['name'] == name]

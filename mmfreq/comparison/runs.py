@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import torch
 from mmengine.config import Config
@@ -24,6 +24,7 @@ from mmfreq.analysis.speed.results import describe_machine
 from mmfreq.comparison.recipe import Recipe
 from mmfreq.engine.config_options import read_with_options
 from mmfreq.engine.data_roots import set_data_root
+from mmfreq.preemption import REQUEUE
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.errors import CheckpointError
 from mmfreq.zoo import build_model
@@ -41,7 +42,7 @@ class Run:
         config (str): Path or name of the config.
         folder (Path): Where all of it is written.
         recipe (Recipe): The recipe.
-        data_root (str, optional): Folder of the data set in place of the config's.
+        data_roots (tuple[str, ...]): As ``--data-root`` of ``mmfreq train``.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Run:
     config: str
     folder: Path
     recipe: Recipe
-    data_root: str | None = None
+    data_roots: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f'{self.name}, seed {self.seed}'
@@ -60,41 +61,49 @@ class Run:
         path = self.folder / 'result.json'
         return json.loads(path.read_text()) if path.is_file() else None
 
+    @property
+    def config_file(self) -> Path:
+        """The config with the options of the recipe, as it is trained."""
+        return self.folder / 'config.py'
+
     def read_config(self) -> Config:
-        """The config with the options of the recipe."""
-        cfg = read_with_options(self.config, self.recipe.options)
-        if self.data_root:
-            set_data_root(cfg, self.data_root)
+        """The same with the folder of the data."""
+        cfg = Config.fromfile(self.config_file)
+        roots = self.data_roots or (self.result or {}).get('data_roots')
+        if roots:
+            set_data_root(cfg, list(roots))
         return cfg
 
     def check_unchanged(self) -> None:
         """Note what is trained when it begins, and make sure later that it is still the same.
 
         Raises:
-            ValueError: If config, options, metric or data have changed since the run began.
+            ValueError: If config, options or metric have changed since the run began.
         """
         what = f'# seed {self.seed}, best by {self.recipe.rule} {self.recipe.metric}\n'
-        what += self.read_config().pretty_text
-        path = self.folder / 'config.py'
-        if not path.is_file():
-            with atomic_write(path) as file:
-                file.write(what.encode())
-        elif path.read_text() != what:
+        what += read_with_options(self.config, self.recipe.options).pretty_text
+        if not any(self.folder.glob('train/*.pth')):  # nothing is lost
+            for path, text in ((self.folder / 'commit', _commit()), (self.config_file, what)):
+                with atomic_write(path) as file:
+                    file.write(text.encode())
+        elif self.config_file.read_text() != what:
             raise ValueError(
-                f'its config, or options, metric or data of the recipe, are not those that '
-                f'it began with, see {path}; remove {self.folder} or use another --out'
+                f'its config, or options or metric of the recipe, are not those that {self} began '
+                f'with, see {self.config_file}; name another folder with --out'
             )
 
     @property
     def train_command(self) -> list[str]:
         """Arguments of ``mmfreq`` that train it, or go on with that."""
-        chosen = {
-            'randomness.seed': self.seed,
-            'default_hooks.checkpoint.save_best': self.recipe.metric,
-            'default_hooks.checkpoint.rule': self.recipe.rule,
-            'default_hooks.checkpoint.max_keep_ckpts': 1,
-        }
-        return [*self._common('train'), '--resume', *self._options(chosen)]
+        return [
+            *self._command('train'),
+            '--resume',
+            '--cfg-options',
+            f'randomness.seed={self.seed}',
+            f'default_hooks.checkpoint.save_best={self.recipe.metric}',
+            f'default_hooks.checkpoint.rule={self.recipe.rule}',
+            'default_hooks.checkpoint.max_keep_ckpts=1',
+        ]
 
     @property
     def checkpoint(self) -> Path:
@@ -116,8 +125,7 @@ class Run:
     @property
     def test_command(self) -> list[str]:
         """Arguments of ``mmfreq`` that test the best checkpoint."""
-        command = self._common('test')
-        return [*command[:2], str(self.checkpoint), *command[2:], *self._options({})]
+        return self._command('test', str(self.checkpoint))
 
     def curve(self) -> list[tuple[int, float]]:
         """Steps of the training and the metric on the validation set, in order."""
@@ -147,30 +155,25 @@ class Run:
                 except ValueError:  # the last line of a process that was killed
                     continue
 
-    def _common(self, action: str) -> list[str]:
-        command = [action, self.config, '--work-dir', str(self.folder / action)]
-        return command + (['--data-root', self.data_root] if self.data_root else [])
-
-    def _options(self, chosen: dict[str, Any]) -> list[str]:
-        options = {**self.recipe.options, **chosen}
-        if not options:
-            return []
-        return ['--cfg-options', *(f'{key}={_as_text(value)}' for key, value in options.items())]
+    def _command(self, action: str, *arguments: str) -> list[str]:
+        command = [action, str(self.config_file), *arguments]
+        command += ['--work-dir', str(self.folder / action)]
+        return command + [part for root in self.data_roots for part in ('--data-root', root)]
 
 
-def runs_of(recipe: Recipe, out: Path, data_root: str | None = None) -> list[Run]:
+def runs_of(recipe: Recipe, out: Path, data_roots: Sequence[str] = ()) -> list[Run]:
     """All runs of a comparison, seed by seed, so that each network has a result early.
 
     Args:
         recipe (Recipe): The recipe.
         out (Path): Folder of the comparison.
-        data_root (str, optional): Folder of the data set. Defaults to None: the configs'.
+        data_roots (Sequence[str]): As ``--data-root`` of ``mmfreq train``. Defaults to none.
 
     Returns:
         list[Run]: The runs.
     """
     return [
-        Run(name, seed, config, out / name / f'seed_{seed}', recipe, data_root)
+        Run(name, seed, config, out / name / f'seed_{seed}', recipe, tuple(data_roots))
         for seed in recipe.seeds
         for name, config in recipe.configs.items()
     ]
@@ -181,112 +184,131 @@ def perform(run: Run, launcher: str = 'none') -> int:
 
     Args:
         run (Run): The run.
-        launcher (str): As for ``mmfreq train``; of several processes the first one tests.
-            Defaults to ``'none'``.
+        launcher (str): ``'slurm'`` in a job, of whose processes the first one tests. Defaults to
+            ``'none'``.
 
     Returns:
-        int: 0 when it is done, or when another process is at it; the exit status of a training or
-        test that failed, :data:`mmfreq.preemption.REQUEUE` of one that was asked to stop.
+        int: 0 when it is done, or when another process is at it, 1 in a job then; the exit status
+        of a training or test that failed, :data:`mmfreq.preemption.REQUEUE` of one that was asked
+        to stop.
 
     Raises:
-        ValueError: If what it trains has changed since it began.
+        ValueError: If what it trains has changed since it began, or the metric was not logged.
     """
-    is_first = os.environ.get('SLURM_PROCID', '0') == '0'
-    with _alone(run.folder / 'lock', launcher == 'none') as is_mine:
-        if not is_mine:
-            return 0
-        run.check_unchanged()
-        if run.result is not None:
-            return 0
+    in_job = launcher == 'slurm'
+    is_first = not in_job or os.environ.get('SLURM_PROCID', '0') == '0'
+    with _alone(run.folder / 'lock', is_first) as lock:
+        if lock is None:
+            return 1 if in_job else 0
+        if is_first:
+            run.check_unchanged()
         trained = run.folder / 'trained'
+        if run.result is not None or (trained.is_file() and not is_first):
+            return 0
         if not trained.is_file():
             began = time.monotonic()
-            status = _mmfreq([*run.train_command, '--launcher', launcher], run.folder)
-            if is_first:
-                with (run.folder / 'seconds').open('a') as file:
-                    print(f'{time.monotonic() - began:.1f}', file=file)
-            if status:
+            try:
+                status = _mmfreq([*run.train_command, '--launcher', launcher], run.folder, lock)
+            finally:
+                if is_first:
+                    with (run.folder / 'seconds').open('a') as file:
+                        print(f'{time.monotonic() - began:.1f}', file=file)
+            if status or not is_first:
                 return status
-        if not is_first:
-            return 0
-        trained.touch()
+            trained.touch()
         cfg = run.read_config()
         if cfg.get('test_dataloader') is not None:
-            status = _mmfreq(run.test_command, run.folder)
+            status = _mmfreq(run.test_command, run.folder, lock)
             if status:
                 return status
-        wall, step = run.seconds()
-        curve = run.curve()
-        best = (max if run.recipe.rule == 'greater' else min)(curve, key=lambda item: item[1])
-        result = dict(
-            name=run.name,
-            seed=run.seed,
-            metric=run.recipe.metric,
-            params=count_params(build_model(cfg)),
-            val=best[1],
-            best_step=best[0],
-            test=run.tested().get(run.recipe.metric),
-            steps=curve[-1][0],
-            wall_s=round(wall),
-            step_s=step,
-            date=datetime.now().date().isoformat(),
-            machine=describe_machine('cuda' if torch.cuda.is_available() else 'cpu'),
-            commit=_commit(),
-            command=shlex.join(['mmfreq', *run.train_command]),
-            curve=curve,
-        )
         with atomic_write(run.folder / 'result.json') as file:
-            file.write(json.dumps(result, indent=1).encode())
+            file.write(json.dumps(_result_of(run, cfg), indent=1).encode())
         return 0
 
 
-def _mmfreq(arguments: Sequence[str], folder: Path) -> int:
-    """Run a sub-command, its output in a log; requests to stop are handed on to it."""
+def _result_of(run: Run, cfg: Config) -> dict[str, Any]:
+    metric, curve = run.recipe.metric, run.curve()
+    test = run.tested()
+    if not curve or (cfg.get('test_dataloader') is not None and metric not in test):
+        which = 'the test' if curve else 'the validation'
+        raise ValueError(f'{which} of {run} has not logged {metric}, see {run.folder}/output.log')
+    wall, step = run.seconds()
+    best = (max if run.recipe.rule == 'greater' else min)(curve, key=lambda item: item[1])
+    return dict(
+        name=run.name,
+        seed=run.seed,
+        config=run.config,
+        metric=metric,
+        params=count_params(build_model(cfg)),
+        val=best[1],
+        best_step=best[0],
+        test=test.get(metric),
+        steps=curve[-1][0],
+        wall_s=round(wall),
+        step_s=step,
+        date=datetime.now().date().isoformat(),
+        machine=describe_machine('cuda' if torch.cuda.is_available() else 'cpu'),
+        commit=(run.folder / 'commit').read_text(),
+        command=shlex.join(['mmfreq', *run.train_command]),
+        data_roots=run.data_roots,
+        curve=curve,
+    )
+
+
+def _mmfreq(arguments: Sequence[str], folder: Path, lock: IO[str]) -> int:
+    """Run a sub-command, its output in a log; requests to stop are handed on to it.
+
+    It holds the lock, too, should this process be killed.
+    """
+    asked = []
     with (folder / 'output.log').open('ab') as log:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'mmfreq', *arguments], stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, '-m', 'mmfreq', *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
         )
 
         def hand_on(number: int, _: FrameType | None) -> None:
+            asked.append(number)
             process.send_signal(number)
 
         before = {
             number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGUSR1)
         }
         try:
-            return process.wait()
+            status = process.wait()
         except KeyboardInterrupt:  # which the terminal has sent to it, too
             process.wait()
             raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+    return REQUEUE if status and asked else status
 
 
 @contextmanager
-def _alone(path: Path, wanted: bool) -> Iterator[bool]:
-    """Hold a file's lock, if it is wanted; several processes can go through one list."""
+def _alone(path: Path, wanted: bool) -> Iterator[IO[str] | None]:
+    """Hold a file's lock, if it is wanted, or give None where another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open('a') as file:
         try:
             if wanted:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield file
 
 
 def _commit() -> str:
     """State of the repository that this package is in, ``''`` where it is installed."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[2]
+    if not (folder / '.git').exists():
+        return ''
     command = ['git', 'describe', '--always', '--dirty', '--abbrev=10']
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except OSError:  # there is no git
+        return ''
     return done.stdout.strip()
-
-
-def _as_text(value: Any) -> str:
-    """A value as ``--cfg-options`` takes it."""
-    if isinstance(value, list | tuple):
-        return f'({",".join(map(_as_text, value))}{"," if len(value) == 1 else ""})'
-    return str(value)

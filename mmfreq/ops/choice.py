@@ -12,8 +12,9 @@ auto      the fastest of them for maps like these, from a table of measurements
 
 ``auto`` is replaced by the environment variable ``MMFREQ_BACKEND`` where that is set; a backend
 that is asked for by an argument or a config is always used. Compiled and exported graphs get
-``gemm``, because compilers have no complex numbers, but for filters and FDConv's kernels that are
-compiled for a CPU, which are operators with eager mode's choice inside; graphs traced by
+``gemm``, because compilers have no complex numbers, but for filters, cosine transforms and FDConv's
+kernels that are compiled for a CPU, which are operators with eager mode's choice inside; graphs
+traced by
 TorchScript, those of the FLOPs report among them, get ``fft``, so that they are the same on every
 machine.
 

@@ -130,13 +130,13 @@ def _gradient_operator(grad: Tensor, x: Tensor, weight: Tensor, wanted: list[boo
 def _gradients_of_products(
     grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]
 ) -> list[Tensor]:
-    rows = grad.permute(0, 2, 3, 1).reshape(-1, len(weight))
+    rows = grad.permute(0, 2, 3, 1).flatten(0, 2)
     grads = []
     if wanted[0]:
-        y = (rows @ weight).reshape(x.shape[0], *x.shape[2:], -1).permute(0, 3, 1, 2)
+        y = (rows @ weight).reshape(x.shape[0], *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
         grads.append(_in_layout_of(x, y))
     if wanted[1]:
-        grads.append(rows.T @ x.permute(0, 2, 3, 1).reshape(len(rows), -1))
+        grads.append(rows.T @ x.permute(0, 2, 3, 1).flatten(0, 2))
     if wanted[2]:
         grads.append(rows.sum(0))
     return grads

@@ -41,6 +41,12 @@ def test_filter_is_its_formula(dim):
     torch.testing.assert_close(layer(x), layer.post_norm(mixed.permute(0, 2, 3, 1)))
 
 
+@pytest.mark.parametrize('stage', [-1, 4])
+def test_stages_with_filters_are_stages(stage):
+    with pytest.raises(ValueError, match='numbers of its 4 stages'):
+        HorNet(arch=dict(ARCH, filter_stages=(stage,)))
+
+
 def test_sizes_are_rounded_down_to_at_least_one():
     model = HorNet(arch=ARCH, img_size=(500, 333))
     assert model.sizes == [(125, 83), (62, 41), (31, 20), (15, 10)]

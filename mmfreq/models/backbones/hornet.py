@@ -76,6 +76,12 @@ class HorNet(ResizableBackbone):
             raise ValueError(
                 f'arch needs an entry of orders for each of its {len(dims)} stages, got {orders}'
             )
+        strange = set(given.get('filter_stages', ())) - set(range(len(dims)))
+        if strange:
+            raise ValueError(
+                f'filter_stages of arch must be numbers of its {len(dims)} stages, from 0, got '
+                f'{sorted(strange)}'
+            )
 
         def token_mixer(i: int, size: tuple[int, int]) -> nn.Module:
             def spatial_filter(dim: int) -> nn.Module:

@@ -1,5 +1,6 @@
 """Pictures of filters, spectra and receptive fields, each with titles, units and colour bars."""
 
+import re
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -46,7 +47,8 @@ def draw_filters(
         magnitude = spectrum.values.abs()
         count = len(kernels)
         _show_spectrum(row[0], magnitude.mean(0), spectrum, 'viridis')
-        row[0].set_title(f'{spectrum.name}\nmean magnitude', fontsize=8)
+        name = re.sub(r'(blocks\.\d+)\.', r'\1\n', spectrum.name)  # has no room in one line
+        row[0].set_title(f'{name}\nmean magnitude', fontsize=8)
         chosen = [round(i * (count - 1) / max(channels - 1, 1)) for i in range(channels)]
         for i, number in enumerate(chosen):
             panel = row[1 + 3 * i : 4 + 3 * i]
@@ -276,14 +278,14 @@ def _extent(spectrum: Spectrum) -> tuple[float, float, float, float]:
 
 def _grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
     """Panels with room for titles, labels and a colour bar each."""
-    width, height = 2.5 * columns, 2.4 * rows + 0.8
+    width, height = 2.5 * columns, 2.4 * rows + 1.1
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
-    figure.suptitle(title)
+    figure.suptitle(title, y=1 - 0.2 / height)
     figure.subplots_adjust(
         left=0.5 / width,
         right=1 - 0.9 / width,
         bottom=0.5 / height,
-        top=1 - 0.9 / height,
+        top=1 - 1.2 / height,
         wspace=0.5,
         hspace=0.55,
     )

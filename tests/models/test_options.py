@@ -74,6 +74,35 @@ def test_unknown_arguments_are_refused(network):
         network(with_checkpoints=True)
 
 
+WRONG = dict(
+    out_indices='0',
+    in_channels='3',
+    drop_path_rate='0.1',
+    frozen_stages='1',
+    with_cp='yes',
+    norm_eval=1,
+    out_norm='LN',
+)
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_arguments_of_another_type_are_named(network, name):
+    with pytest.raises(ValueError, match=rf'^{name} must be '):
+        network(**{name: WRONG[name]})
+
+
+@pytest.mark.parametrize('value', ['64', 64.0, None, (64, 64.0), True])
+def test_image_sizes_of_another_type_are_named(value):
+    with pytest.raises(ValueError, match=r'^img_size must be '):
+        TINY['GFNet'](img_size=value)
+
+
+@pytest.mark.parametrize('value', ['8', (8, '16'), 8.0])
+def test_channels_of_another_type_are_named(value):
+    with pytest.raises(ValueError, match=r'^embed_dims of arch must be '):
+        mmfreq.models.HorNet(arch=dict(embed_dims=value, depths=(1, 1)))
+
+
 def test_a_backbone_of_someone_else_shows_them_too():
     class Other(mmfreq.models.GFFormer):
         """Another network.

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from mmfreq.models.backbones.options import are_whole
+
 __all__ = ['resolve_arch', 'resolve_out_indices', 'to_pair']
 
 
@@ -69,6 +71,9 @@ def resolve_arch(
             f'an arch dict needs {", ".join(required)} and may have {list(optional)}; '
             f'missing {sorted(missing)}, unknown {sorted(unknown)}'
         )
+    for name in ('embed_dims', 'depths'):
+        if not are_whole(arch[name]):
+            raise ValueError(f'{name} of arch must be whole numbers, got {arch[name]!r}')
     pair = {
         name: (value,) if isinstance(value, int) else tuple(value)
         for name, value in arch.items()

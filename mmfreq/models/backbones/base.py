@@ -14,7 +14,7 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from mmfreq.models.backbones.arguments import resolve_out_indices
-from mmfreq.models.backbones.options import BackboneOptions, check_names, show_options
+from mmfreq.models.backbones.options import BackboneOptions, check_names, check_types, show_options
 from mmfreq.models.layers import apply_norm, set_backend
 from mmfreq.models.pretrained import is_pretrained, load_init_cfg
 from mmfreq.models.stage import Stage
@@ -76,8 +76,9 @@ class StagedBackbone(BaseModule):
         show_options(cls)
 
     def __new__(cls, *_: Any, **given: Any) -> 'StagedBackbone':
-        """Check names of arguments, before constructors hand them on."""
+        """Check names and types of arguments, before constructors hand them on."""
         check_names(cls, given)
+        check_types(given)
         return super().__new__(cls)
 
     def __init__(

@@ -3,14 +3,23 @@
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, get_args
 
 from typing_extensions import TypedDict, is_typeddict
 
 from mmfreq.utils.names import nearest
 
-__all__ = ['OF_FILTERS', 'BackboneOptions', 'ResizableOptions', 'check_names', 'show_options']
+__all__ = [
+    'OF_FILTERS',
+    'BackboneOptions',
+    'ResizableOptions',
+    'are_whole',
+    'check_names',
+    'check_types',
+    'show_options',
+]
 
 # Of arguments that some backbones have, and others had without an effect.
 OF_FILTERS = ': it has no filters of a size, and takes any; leave it out'
@@ -89,6 +98,47 @@ def check_names(backbone: type, given: Iterable[str]) -> None:
             raise TypeError(
                 f'{backbone.__name__}() got an unexpected keyword argument {name!r}{hint}'
             )
+
+
+def check_types(given: Mapping[str, Any]) -> None:
+    """Check the types of common arguments, before something else fails over them.
+
+    Args:
+        given (Mapping[str, Any]): Arguments by name; others than the common ones are not looked at.
+
+    Raises:
+        ValueError: If one has another type; the message names it.
+    """
+    for name, value in given.items():
+        fits, what = _TYPES.get(name, (bool, ''))
+        if what and not fits(value):
+            raise ValueError(f'{name} must be {what}, got {value!r}')
+
+
+def are_whole(value: Any) -> bool:
+    """Whether a value is a whole number, or a sequence of such."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return all(_is_whole(item) for item in value)
+    return _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = dict(
+    out_indices=(lambda value: value is None or are_whole(value), 'whole numbers or None'),
+    in_channels=(_is_whole, 'a whole number'),
+    drop_path_rate=(lambda value: isinstance(value, Real), 'a number'),
+    frozen_stages=(_is_whole, 'a whole number'),
+    with_cp=(lambda value: isinstance(value, bool), 'True or False'),
+    norm_eval=(lambda value: isinstance(value, bool), 'True or False'),
+    out_norm=(
+        lambda value: value is None or isinstance(value, Mapping),
+        "a dict such as dict(type='LN'), or None",
+    ),
+    img_size=(are_whole, 'one or two whole numbers'),
+)
 
 
 def show_options(backbone: type) -> None:

@@ -21,6 +21,7 @@ LONGEST_FILES = (
     'test_readme.py',
     'test_main.py',
     'test_tools.py',
+    'test_compare.py',
     'test_fuzz.py',
     'test_several.py',
     'test_configs.py',

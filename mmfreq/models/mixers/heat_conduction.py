@@ -14,7 +14,7 @@ from mmfreq.ops.derived import derived, forget
 from mmfreq.ops.fft import compute_dtype
 from mmfreq.ops.frequencies import resize_coefficients
 from mmfreq.ops.matrices import constant
-from mmfreq.ops.tracing import as_int, is_compiled_for_cpu, is_traced, without_autocast
+from mmfreq.ops.tracing import as_int, is_compiled_for_cpu, without_autocast
 
 __all__ = ['FrequencyEmbedding', 'HeatConduction']
 
@@ -109,7 +109,7 @@ class HeatConduction(SpectralModule):
         if not (self.training or learns):
             if is_compiled_for_cpu(embedding.weight):
                 return _operator(*sources, size, embedding.resize_mode)
-            if not is_traced():
+            if not torch.compiler.is_compiling():
                 return _decay_once(*sources, size, embedding.resize_mode)
         return _decay(*sources, size, embedding.resize_mode)
 

@@ -114,16 +114,18 @@ def perform_all(runs: list[Run]) -> list[str]:
 
 def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
     """Write tables, figures and predictions of the runs that are done, and print the table."""
-    done = [run for run in runs if run.result is not None]
-    if not done:
-        raise ValueError(f'no run in {out} is done')
-    results = []
-    for run in done:
+    done, results = [], []
+    for run in runs:
+        result = run.result
+        if result is None:
+            continue
         run.check_unchanged()
-        result = run.result or {}
+        done.append(run)
         results.append(result)
         if run.data_roots and list(run.data_roots) != result['data_roots']:
             print(f'note: {run} was trained with --data-root {result["data_roots"]}')
+    if not done:
+        raise ValueError(f'no run in {out} is done')
     one = {run.name: run for run in reversed(done)}  # the first seed that is done
     names = [name for name in recipe.configs if name in one]
     summaries = summarize(results, names)

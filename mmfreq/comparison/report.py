@@ -131,16 +131,16 @@ def samples(runs: Sequence[Run]) -> NDArray[np.uint8] | None:
         NDArray | None: RGB image: a row for each image, behind it the truth (of segmentations) and
         a column for each network. None if the data set has no files of images.
     """
+    cfg = runs[0].read_config()
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    data = DATASETS.build((cfg.get('test_dataloader') or cfg.val_dataloader).dataset)
+    chosen = np.linspace(0, len(data) - 1, min(NUM_SAMPLES, len(data))).astype(int).tolist()
+    paths = [data.get_data_info(i).get('img_path') for i in chosen]
+    if None in paths:
+        return None
     columns: dict[str, list[NDArray[np.uint8]]] = {}
     for run in runs:
-        cfg = run.read_config()
-        init_default_scope(cfg.get('default_scope', 'mmengine'))
-        data = DATASETS.build((cfg.get('test_dataloader') or cfg.val_dataloader).dataset)
-        chosen = np.linspace(0, len(data) - 1, min(NUM_SAMPLES, len(data))).astype(int).tolist()
-        paths = [data.get_data_info(i).get('img_path') for i in chosen]
-        if None in paths:
-            return None
-        model: Any = init_model(cfg, str(run.checkpoint))
+        model: Any = init_model(run.read_config(), str(run.checkpoint))
         with torch.no_grad():
             predictions = predict(model, paths)
         if not columns:

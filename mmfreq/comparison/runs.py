@@ -82,11 +82,13 @@ class Run:
         """
         what = f'# seed {self.seed}, best by {self.recipe.rule} {self.recipe.metric}\n'
         what += read_with_options(self.config, self.recipe.options).pretty_text
-        if not any(self.folder.glob('train/*.pth')):  # nothing is lost
-            for path, text in ((self.folder / 'commit', _commit()), (self.config_file, what)):
-                with atomic_write(path) as file:
-                    file.write(text.encode())
-        elif self.config_file.read_text() != what:
+        with _alone(self.folder / 'lock', True) as lock:
+            began = any(self.folder.glob('train/*.pth')) or self.result is not None
+            if lock is not None and not began:
+                for path, text in ((self.folder / 'commit', _commit()), (self.config_file, what)):
+                    with atomic_write(path) as file:
+                        file.write(text.encode())
+        if self.config_file.read_text() != what:
             raise ValueError(
                 f'its config, or options or metric of the recipe, are not those that {self} began '
                 f'with, see {self.config_file}; name another folder with --out'
@@ -183,7 +185,7 @@ def perform(run: Run, launcher: str = 'none') -> int:
     """Train, test and note a run, or what is left of it.
 
     Args:
-        run (Run): The run.
+        run (Run): The run, after :meth:`Run.check_unchanged`.
         launcher (str): ``'slurm'`` in a job, of whose processes the first one tests. Defaults to
             ``'none'``.
 
@@ -193,15 +195,13 @@ def perform(run: Run, launcher: str = 'none') -> int:
         to stop.
 
     Raises:
-        ValueError: If what it trains has changed since it began, or the metric was not logged.
+        ValueError: If the metric was not logged.
     """
     in_job = launcher == 'slurm'
     is_first = not in_job or os.environ.get('SLURM_PROCID', '0') == '0'
     with _alone(run.folder / 'lock', is_first) as lock:
         if lock is None:
             return 1 if in_job else 0
-        if is_first:
-            run.check_unchanged()
         trained = run.folder / 'trained'
         if run.result is not None or (trained.is_file() and not is_first):
             return 0

@@ -14,9 +14,8 @@ auto      the fastest of them for maps like these, from a table of measurements
 that is asked for by an argument or a config is always used. Compiled and exported graphs get
 ``gemm``, because compilers have no complex numbers, but for filters, cosine transforms and FDConv's
 kernels that are compiled for a CPU, which are operators with eager mode's choice inside; graphs
-traced by
-TorchScript, those of the FLOPs report among them, get ``fft``, so that they are the same on every
-machine.
+traced by TorchScript, those of the FLOPs report among them, get ``fft``, so that they are the same
+on every machine.
 
 An operation is a table of kernels, one for each backend that has it. For an operation, a graph or
 maps that a backend has no kernel for, another one stands in: ``gemm`` for the cosine transform,

@@ -1,6 +1,7 @@
 """`mmfreq compare`: recipes, statistics by hand, and a comparison that is stopped and goes on."""
 
 import csv
+import fcntl
 import json
 import math
 import signal
@@ -13,9 +14,10 @@ import pytest
 from PIL import Image
 from process import ADE, output, python
 
-from mmfreq.comparison.recipe import read_recipe
+from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.report import runs_csv, table
 from mmfreq.comparison.results import summarize
+from mmfreq.comparison.runs import runs_of
 
 RECIPE = Path('configs/comparisons/camvid_fpn.yml')
 NETWORKS = sorted(RECIPE.parent.glob('camvid/[!_]*.py'))
@@ -207,6 +209,25 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(comparison, tmp_path)
     )
     assert done.returncode == 1 and 'broken.py' in output(done)
     assert not list(tmp_path.glob('other/*/*/output.log')), 'configs are read before any training'
+
+
+def test_what_another_process_trains_or_what_is_done_is_not_taken_for_something_else(tmp_path):
+    mine = tmp_path / 'mine.py'
+    mine.write_text('value = 1')
+    (run,) = runs_of(Recipe({'a': str(mine)}, 'mIoU', [0]), tmp_path / 'out')
+    run.check_unchanged()
+    mine.write_text('value = 2')
+    run.check_unchanged()  # nothing was trained yet
+    assert 'value = 2' in run.config_file.read_text()
+    mine.write_text('value = 3')
+    with (run.folder / 'lock').open('a') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match='its config'):
+            run.check_unchanged()
+    (run.folder / 'result.json').write_text('{}')  # its checkpoints were removed
+    with pytest.raises(ValueError, match='its config'):
+        run.check_unchanged()
+    assert 'value = 2' in run.config_file.read_text()
 
 
 @pytest.mark.parametrize('config', NETWORKS, ids=lambda p: p.stem)

@@ -24,8 +24,8 @@ model = dict(
 )
 warmup = 100
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=warmup),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=warmup, end=max_iters, by_epoch=False),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters),
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
 default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=val_interval))

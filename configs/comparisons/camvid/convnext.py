@@ -1,11 +1,9 @@
-_base_ = './_fpn.py'
-embed_dims = [40, 80, 160, 320]
+_base_ = './_atto.py'
 model = dict(
     backbone=dict(
         type='mmpretrain.ConvNeXt',
-        arch=dict(depths=[2, 2, 6, 2], channels=embed_dims),  # "atto"
+        arch=dict(channels=_base_.embed_dims, depths=_base_.depths),
         out_indices=(0, 1, 2, 3),
         gap_before_final_norm=False,
-    ),
-    neck=dict(in_channels=embed_dims),
+    )
 )

@@ -1,7 +1,8 @@
-_base_ = './_fpn.py'
-embed_dims = [40, 80, 160, 320]
-arch = dict(embed_dims=embed_dims, depths=[2, 2, 6, 2])
+_base_ = './_atto.py'
 model = dict(
-    backbone=dict(type='mmfreq.VHeat', arch=arch, img_size=128),
-    neck=dict(in_channels=embed_dims),
+    backbone=dict(
+        type='mmfreq.VHeat',
+        arch=dict(embed_dims=_base_.embed_dims, depths=_base_.depths),
+        img_size=_base_.crop_size,
+    )
 )

@@ -109,10 +109,9 @@ def check_types(given: Mapping[str, Any]) -> None:
     Raises:
         ValueError: If one has another type; the message names it.
     """
-    for name, value in given.items():
-        fits, what = _TYPES.get(name, (bool, ''))
-        if what and not fits(value):
-            raise ValueError(f'{name} must be {what}, got {value!r}')
+    for name, (fits, what) in _TYPES.items():
+        if name in given and not fits(given[name]):
+            raise ValueError(f'{name} must be {what}, got {given[name]!r}')
 
 
 def are_whole(value: Any) -> bool:

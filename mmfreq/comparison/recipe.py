@@ -52,6 +52,8 @@ def read_recipe(path: str | Path) -> Recipe:
             message names file and key.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no recipe {path}')
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

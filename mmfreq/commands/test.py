@@ -5,7 +5,12 @@ import argparse
 from mmfreq.engine.command_line import make_run_parser, read_config_of, run_or_exit
 from mmfreq.engine.config_errors import require_keys
 from mmfreq.engine.launch import prepare_distributed
-from mmfreq.engine.predictions import UniqueNamesHook, save_predictions, show_predictions
+from mmfreq.engine.predictions import (
+    UniqueNamesHook,
+    save_predictions,
+    show_nothing,
+    show_predictions,
+)
 from mmfreq.engine.pretrained import check_checkpoint
 from mmfreq.engine.run_configs import enable_tta
 from mmfreq.engine.runner import Runner
@@ -42,6 +47,8 @@ def prepare(args: argparse.Namespace) -> Runner:
         save_predictions(cfg, args.out)
     if args.show_dir:
         show_predictions(cfg, args.show_dir)
+    else:
+        show_nothing(cfg)
     if args.tta:
         enable_tta(cfg)
     prepare_distributed(cfg, args.launcher)

@@ -237,7 +237,7 @@ def _result_of(run: Run, cfg: Config) -> dict[str, Any]:
     return dict(
         name=run.name,
         seed=run.seed,
-        config=run.config,
+        config=_from_here(run.config),
         metric=metric,
         params=count_params(build_model(cfg)),
         val=best[1],
@@ -253,6 +253,11 @@ def _result_of(run: Run, cfg: Config) -> dict[str, Any]:
         data_roots=run.data_roots,
         curve=curve,
     )
+
+
+def _from_here(path: str) -> str:
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _mmfreq(arguments: Sequence[str], folder: Path, lock: IO[str]) -> int:

@@ -46,12 +46,14 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Args:
         optim_wrapper_cfg (dict): As in MMEngine.
-        paramwise_cfg (dict, optional): ``layer_decay_rate``, by default 1; ``decay_type``,
-            ``'layer_wise'`` (the default) or ``'stage_wise'``; ``num_layers`` of the latter; and
-            all options of ``mmengine.optim.DefaultOptimWrapperConstructor``.
+        paramwise_cfg (dict, optional): ``layer_decay_rate``, by default 1, with which any network
+            can be trained; ``decay_type``, ``'layer_wise'`` (the default) or ``'stage_wise'``;
+            ``num_layers`` of the latter; and all options of
+            ``mmengine.optim.DefaultOptimWrapperConstructor``.
 
     Raises:
-        TypeError: If no backbone of the model has ``get_layer_depth``.
+        TypeError: If ``layer_decay_rate`` is given and no backbone of the model has
+            ``get_layer_depth``.
         ConfigError: If an option is unknown, or the optimiser has no ``lr``.
     """
 
@@ -90,7 +92,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def _decay(self, params: list[dict], model: nn.Module) -> None:
         base_lr, rate = float(self.base_lr), self.paramwise_cfg.get('layer_decay_rate', 1.0)
         of_stages = self.paramwise_cfg.get('num_layers')
-        backbones = _backbones(model)
+        backbones = _backbones(model) if 'layer_decay_rate' in self.paramwise_cfg else {}
         names = {id(param): name for name, param in model.named_parameters()}
         for group in params:
             (param,) = group['params']

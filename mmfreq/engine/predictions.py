@@ -11,7 +11,14 @@ from mmfreq.utils.config_tree import as_list, dicts_in, package_of, type_name
 from mmfreq.utils.errors import DataError
 from mmfreq.utils.named_errors import inner_data_sets
 
-__all__ = ['Library', 'UniqueNamesHook', 'library_of', 'save_predictions', 'show_predictions']
+__all__ = [
+    'Library',
+    'UniqueNamesHook',
+    'library_of',
+    'save_predictions',
+    'show_nothing',
+    'show_predictions',
+]
 
 
 class Library(NamedTuple):
@@ -73,10 +80,7 @@ def show_predictions(cfg: Config, folder: str) -> None:
     """
     name = library_of(cfg, '--show-dir')
     library, out_dir = LIBRARIES[name], str(Path(folder).resolve())
-    places = (cfg.get('default_hooks') or {}, cfg.get('custom_hooks') or [])
-    hooks = [
-        node for place in places for _, node in dicts_in(place) if type_name(node) == library.hook
-    ]
+    hooks = _drawing_hooks(cfg, library)
     if not hooks:
         hooks = [dict(type=f'{name}.{library.hook}')]
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
@@ -99,6 +103,24 @@ def show_predictions(cfg: Config, folder: str) -> None:
             local = dict(type='mmengine.LocalVisBackend', save_dir=out_dir)
             cfg.visualizer.vis_backends = [*backends, local]
     Path(out_dir).mkdir(parents=True, exist_ok=True)
+
+
+def show_nothing(cfg: Config) -> None:
+    """Switch the hooks that draw off: they draw every image of a test, and take a second for each.
+
+    Args:
+        cfg (Config): Config, changed in place.
+    """
+    for library in LIBRARIES.values():
+        for hook in _drawing_hooks(cfg, library):
+            hook[library.switch] = False
+
+
+def _drawing_hooks(cfg: Config, library: Library) -> list[dict]:
+    places = (cfg.get('default_hooks') or {}, cfg.get('custom_hooks') or [])
+    return [
+        node for place in places for _, node in dicts_in(place) if type_name(node) == library.hook
+    ]
 
 
 class UniqueNamesHook(Hook):

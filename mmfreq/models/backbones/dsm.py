@@ -34,6 +34,8 @@ class DSM(StagedBackbone):
     Args:
         arch (str | dict): A name from the table, or a dict with ``embed_dims`` and ``depths``.
             Defaults to ``'s'``.
+        dynamic (bool): Whether bands are weighted anew for each image, as in the paper; if not, the
+            weights are learned, but the same for all images. Defaults to True.
         **options: Common arguments.
 
     Raises:
@@ -47,13 +49,17 @@ class DSM(StagedBackbone):
 
     default_init: ClassVar[list[dict]] = INIT
 
-    def __init__(self, arch: str | dict = 's', **options: Unpack[BackboneOptions]) -> None:
+    def __init__(
+        self, arch: str | dict = 's', dynamic: bool = True, **options: Unpack[BackboneOptions]
+    ) -> None:
+        if not isinstance(dynamic, bool):
+            raise ValueError(f'dynamic must be True or False, got {dynamic!r}')
         settings = resolve_arch(arch, self.arch_settings)
         dims = settings['embed_dims']
         super().__init__(
             stem=lambda in_channels: baseline_stem(in_channels, dims[0]),
             stage=lambda i, drop_paths: baseline_stage(
-                i, dims, drop_paths, lambda: DynamicSpectrum(dims[i])
+                i, dims, drop_paths, lambda: DynamicSpectrum(dims[i], dynamic)
             ),
             **settings,
             **options,

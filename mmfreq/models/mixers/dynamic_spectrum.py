@@ -28,12 +28,14 @@ class DynamicSpectrum(SpectralModule, ExpandedMixer):
 
     Args:
         dim (int): Number of channels, at least 8.
+        dynamic (bool): False for gains that are learned, but the same for all images. Defaults to
+            True.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dynamic: bool = True) -> None:
         super().__init__(dim)
         self.bands = SpectrumBands(NUM_BANDS)
-        self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False)
+        self.generator = Mlp(dim, dim // 8, NUM_BANDS * 2 * dim, bias=False) if dynamic else None
         # Channels start with different gains, so that tokens mix from the beginning.
         self.logits = nn.Parameter(torch.randn(NUM_BANDS, 2 * dim))
 
@@ -56,9 +58,11 @@ class DynamicSpectrum(SpectralModule, ExpandedMixer):
             Tensor: Gains between 0 and 2, shape ``(B, bands, 2 * C)``.
         """
         with without_autocast(x.device):
-            pooled = x.mean((1, 2)).to(self.logits.dtype)
-            dynamic = self.generator(pooled).unflatten(-1, self.logits.shape)
-            return 2 * torch.sigmoid(self.logits + dynamic)
+            logits = self.logits.expand(x.shape[0], *self.logits.shape)
+            if self.generator is not None:
+                pooled = x.mean((1, 2)).to(self.logits.dtype)
+                logits = logits + self.generator(pooled).unflatten(-1, self.logits.shape)
+            return 2 * torch.sigmoid(logits)
 
 
 class SpectrumBands(nn.Module):

@@ -1,0 +1,2 @@
+_base_ = './dsm.py'
+model = dict(backbone=dict(dynamic=False))

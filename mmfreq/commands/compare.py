@@ -6,6 +6,7 @@ is given again; several such commands, as on several GPUs, share the runs.
 """
 
 import argparse
+import itertools
 import os
 import shlex
 import subprocess
@@ -17,7 +18,8 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from mmfreq.comparison import report
+from mmfreq.comparison import conditions, report
+from mmfreq.comparison.conditions import perform_trial, trials_of
 from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.results import summarize
 from mmfreq.comparison.runs import Run, perform, runs_of
@@ -80,7 +82,7 @@ def main() -> None:
         if args.launcher == 'slurm':
             if 'SLURM_ARRAY_TASK_ID' not in os.environ:
                 raise ValueError('--launcher slurm is for jobs that --slurm submits')
-            sys.exit(perform(runs[int(os.environ['SLURM_ARRAY_TASK_ID'])], 'slurm'))
+            sys.exit(perform_in_job(runs[int(os.environ['SLURM_ARRAY_TASK_ID'])]))
         try:
             failed = [] if args.report else perform_all(runs)
         except KeyboardInterrupt:
@@ -93,23 +95,34 @@ def main() -> None:
 
 
 def perform_all(runs: list[Run]) -> list[str]:
-    """Go through the runs; returns what is to be said about those that failed."""
+    """Go through runs, then trials; returns what is to be said about those that failed."""
     for run in runs:
         run.check_unchanged()
     failed = []
-    bar = tqdm(runs, unit='run')
-    for run in bar:
-        bar.set_postfix_str(f'{run}: tail -f {run.folder / "output.log"}')
+    trials = trials_of(runs)
+    bar = tqdm(itertools.chain(runs, trials), total=len(runs) + len(trials), unit='run')
+    for item in bar:
+        if not isinstance(item, Run) and item.run.result is None:
+            continue
+        bar.set_postfix_str(f'{item}: tail -f {item.folder / "output.log"}')
         try:
-            status = perform(run)
+            status = perform(item) if isinstance(item, Run) else perform_trial(item)
         except (ValueError, OSError) as error:
-            failed.append(f'{run}: {error}')
+            failed.append(f'{item}: {error}')
             continue
         if status == REQUEUE:
             sys.exit(REQUEUE)
         if status:
-            failed.append(f'{run} ended with status {status}, see {run.folder / "output.log"}')
+            failed.append(f'{item} ended with status {status}, see {item.folder / "output.log"}')
     return failed
+
+
+def perform_in_job(run: Run) -> int:
+    """Do a run and its trials as a job of an array; returns the exit status."""
+    status = perform(run, 'slurm')
+    if status or os.environ.get('SLURM_PROCID', '0') != '0':
+        return status
+    return max([perform_trial(trial) for trial in trials_of([run])], default=0)
 
 
 def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
@@ -135,11 +148,30 @@ def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
             file.write(content.encode())
     print(text)
     print(f'{len(results)} of {len(runs)} runs are done; runs.csv, table.md, pictures: {out}')
+    write_trials(done, names, out)
     report.save_figure(report.curves(results, names), out / 'curves.png')
     report.save_figure(report.scores(results, summaries), out / 'scores.png')
     picture = report.samples([one[name] for name in names])
     if picture is not None:
         write_sheet(picture, out / 'samples.jpg')
+
+
+def write_trials(runs: list[Run], names: list[str], out: Path) -> None:
+    """Write what the trials of these runs say, if there are any."""
+    results = [trial.result for trial in trials_of(runs)]
+    done = [result for result in results if result is not None]
+    if not done:
+        return
+    tested = [name for name in names if any(result['name'] == name for result in done)]
+    table = conditions.trials_table(done, tested)
+    for name, content in (
+        ('conditions.csv', conditions.trials_csv(done)),
+        ('conditions.md', table),
+    ):
+        with atomic_write(out / name) as file:
+            file.write(f'{content.rstrip()}\n'.encode())
+    print(f'{table}\n{len(done)} of {len(results)} trials are done; conditions.csv: {out}')
+    report.save_figure(conditions.draw_trials(done, tested), out / 'conditions.png')
 
 
 def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run]) -> None:
@@ -149,7 +181,11 @@ def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run])
     """
     for run in runs:
         run.check_unchanged()
-    left = [i for i, run in enumerate(runs) if run.result is None]
+    left = [
+        i
+        for i, run in enumerate(runs)
+        if run.result is None or any(trial.result is None for trial in trials_of([run]))
+    ]
     if not left:
         print('all runs are done')
         return

@@ -9,7 +9,24 @@ import yaml
 
 from mmfreq.utils.names import nearest
 
-__all__ = ['Recipe', 'read_recipe']
+__all__ = ['Condition', 'Recipe', 'read_recipe']
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A change under which trained networks are tested once more.
+
+    Attributes:
+        options (dict[str, Any]): Values in place of those of the config, by dotted key. Defaults to
+            none.
+        transforms (list[dict]): Transforms that the images of the test pass last, such as
+            ``dict(type='mmfreq.Corrupt', corruption='gaussian_blur')``. Defaults to none.
+        networks (list[str]): Names of the networks that are tested. Defaults to all.
+    """
+
+    options: dict[str, Any] = field(default_factory=dict)
+    transforms: list[dict[str, Any]] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,8 @@ class Recipe:
         rule (str): Whether ``'greater'`` or ``'less'`` is better. Defaults to ``'greater'``.
         options (dict[str, Any]): Values in place of those of the configs, by dotted key, for all of
             them alike. Defaults to none.
+        conditions (dict[str, Condition]): Changes under which the trained networks are tested, by
+            name. Defaults to none.
     """
 
     configs: dict[str, str]
@@ -31,9 +50,11 @@ class Recipe:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     rule: str = 'greater'
     options: dict[str, Any] = field(default_factory=dict)
+    conditions: dict[str, Condition] = field(default_factory=dict)
 
 
-_TYPES = dict(configs=dict, metric=str, seeds=list, rule=str, options=dict)
+_TYPES = dict(configs=dict, metric=str, seeds=list, rule=str, options=dict, conditions=dict)
+_MAY_BE_EMPTY = ('options', 'conditions')
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -60,11 +81,9 @@ def read_recipe(path: str | Path) -> Recipe:
         raise ValueError(f'{path} is not a YAML file: {error}') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path} must hold keys and values, got {type(content).__name__}')
-    known = [item.name for item in fields(Recipe)]
+    _check_keys(str(path), content, Recipe)
     for key, value in content.items():
-        if key not in known:
-            raise ValueError(f'{path}: {key} is unknown{nearest(str(key), known)}')
-        if not isinstance(value, _TYPES[key]) or (key != 'options' and not value):
+        if not isinstance(value, _TYPES[key]) or (key not in _MAY_BE_EMPTY and not value):
             kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[_TYPES[key]]
             raise ValueError(f'{path}: {key} must be {kind}, got {value!r}')
     missing = {'configs', 'metric'} - set(content)
@@ -78,9 +97,13 @@ def read_recipe(path: str | Path) -> Recipe:
             raise ValueError(f'{path}: seeds has {seed} twice')
     if recipe.rule not in ('greater', 'less'):
         raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
-    for key, value in recipe.options.items():
-        if re.fullmatch(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+', str(value)):  # a text to YAML
-            recipe.options[key] = float(value)
+    _read_numbers(recipe.options)
+    for name, given in recipe.conditions.items():
+        if not isinstance(name, str) or re.search(r'/|^\.', name):
+            raise ValueError(
+                f'{path}: conditions must have a name without / and a dot in front, got {name!r}'
+            )
+        recipe.conditions[name] = _read_condition(f'{path}: conditions: {name}', given, recipe)
     for name, config in recipe.configs.items():
         if not isinstance(config, str) or not isinstance(name, str) or re.search(r'/|^\.', name):
             raise ValueError(
@@ -93,3 +116,37 @@ def read_recipe(path: str | Path) -> Recipe:
         elif config.endswith('.py') and '::' not in config:
             raise FileNotFoundError(f'{path}: there is no config {beside}')
     return recipe
+
+
+def _read_condition(where: str, given: Any, recipe: Recipe) -> Condition:
+    if not isinstance(given, dict):
+        raise ValueError(f'{where} must be a mapping, got {given!r}')
+    _check_keys(where, given, Condition)
+    condition = Condition(**given)
+    if not isinstance(condition.options, dict):
+        raise ValueError(f'{where}: options must be a mapping, got {condition.options!r}')
+    _read_numbers(condition.options)
+    for transform in condition.transforms:
+        if not isinstance(transform, dict) or 'type' not in transform:
+            raise ValueError(f'{where}: transforms must have a type each, got {transform!r}')
+    for network in condition.networks:
+        if network not in recipe.configs:
+            raise ValueError(
+                f'{where}: networks has {network!r}, which is not in configs'
+                f'{nearest(str(network), list(recipe.configs))}'
+            )
+    return condition
+
+
+def _check_keys(where: str, given: dict[Any, Any], kind: type[Recipe] | type[Condition]) -> None:
+    known = [item.name for item in fields(kind)]
+    for key in given:
+        if key not in known:
+            raise ValueError(f'{where}: {key} is unknown{nearest(str(key), known)}')
+
+
+def _read_numbers(options: dict[str, Any]) -> None:
+    """Numbers such as 1e-4, which are texts to YAML."""
+    for key, value in options.items():
+        if re.fullmatch(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+', str(value)):
+            options[key] = float(value)

@@ -1,30 +1,24 @@
 """The runs of a comparison: each is trained, tested once and noted."""
 
-import fcntl
 import json
 import os
 import shlex
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import torch
 from mmengine.config import Config
 
 from mmfreq.analysis.cost.flops import count_params
 from mmfreq.analysis.speed.results import describe_machine
+from mmfreq.comparison.processes import alone, commit, run_mmfreq
 from mmfreq.comparison.recipe import Recipe
 from mmfreq.engine.config_options import read_with_options
 from mmfreq.engine.data_roots import set_data_root
-from mmfreq.preemption import REQUEUE
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.errors import CheckpointError
 from mmfreq.zoo import build_model
@@ -82,10 +76,10 @@ class Run:
         """
         what = f'# seed {self.seed}, best by {self.recipe.rule} {self.recipe.metric}\n'
         what += read_with_options(self.config, self.recipe.options).pretty_text
-        with _alone(self.folder / 'lock', True) as lock:
+        with alone(self.folder / 'lock', True) as lock:
             began = any(self.folder.glob('train/*.pth')) or self.result is not None
             if lock is not None and not began:
-                for path, text in ((self.folder / 'commit', _commit()), (self.config_file, what)):
+                for path, text in ((self.folder / 'commit', commit()), (self.config_file, what)):
                     with atomic_write(path) as file:
                         file.write(text.encode())
         if self.config_file.read_text() != what:
@@ -199,7 +193,7 @@ def perform(run: Run, launcher: str = 'none') -> int:
     """
     in_job = launcher == 'slurm'
     is_first = not in_job or os.environ.get('SLURM_PROCID', '0') == '0'
-    with _alone(run.folder / 'lock', is_first) as lock:
+    with alone(run.folder / 'lock', is_first) as lock:
         if lock is None:
             return 1 if in_job else 0
         trained = run.folder / 'trained'
@@ -208,7 +202,7 @@ def perform(run: Run, launcher: str = 'none') -> int:
         if not trained.is_file():
             began = time.monotonic()
             try:
-                status = _mmfreq([*run.train_command, '--launcher', launcher], run.folder, lock)
+                status = run_mmfreq([*run.train_command, '--launcher', launcher], run.folder, lock)
             finally:
                 if is_first:
                     with (run.folder / 'seconds').open('a') as file:
@@ -218,7 +212,7 @@ def perform(run: Run, launcher: str = 'none') -> int:
             trained.touch()
         cfg = run.read_config()
         if cfg.get('test_dataloader') is not None:
-            status = _mmfreq(run.test_command, run.folder, lock)
+            status = run_mmfreq(run.test_command, run.folder, lock)
             if status:
                 return status
         with atomic_write(run.folder / 'result.json') as file:
@@ -258,62 +252,3 @@ def _result_of(run: Run, cfg: Config) -> dict[str, Any]:
 def _from_here(path: str) -> str:
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
-
-
-def _mmfreq(arguments: Sequence[str], folder: Path, lock: IO[str]) -> int:
-    """Run a sub-command, its output in a log; requests to stop are handed on to it.
-
-    It holds the lock, too, should this process be killed.
-    """
-    asked = []
-    with (folder / 'output.log').open('ab') as log:
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'mmfreq', *arguments],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
-        )
-
-        def hand_on(number: int, _: FrameType | None) -> None:
-            asked.append(number)
-            process.send_signal(number)
-
-        before = {
-            number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGUSR1)
-        }
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:  # which the terminal has sent to it, too
-            process.wait()
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    return REQUEUE if status and asked else status
-
-
-@contextmanager
-def _alone(path: Path, wanted: bool) -> Iterator[IO[str] | None]:
-    """Hold a file's lock, if it is wanted, or give None where another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('a') as file:
-        try:
-            if wanted:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield file
-
-
-def _commit() -> str:
-    """State of the repository that this package is in, ``''`` where it is installed."""
-    folder = Path(__file__).parents[2]
-    if not (folder / '.git').exists():
-        return ''
-    command = ['git', 'describe', '--always', '--dirty', '--abbrev=10']
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    except OSError:  # there is no git
-        return ''
-    return done.stdout.strip()

@@ -2,9 +2,10 @@
 
 from importlib.util import find_spec
 
+from mmfreq.datasets.disturbances import Corrupt, RemoveBand
 from mmfreq.datasets.transforms import CheckSegMap
 
-__all__ = ['CheckSegMap']
+__all__ = ['CheckSegMap', 'Corrupt', 'RemoveBand']
 
 if find_spec('mmseg'):
     from mmfreq.datasets.segmentation import ADE20KDataset as ADE20KDataset

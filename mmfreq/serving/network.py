@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmfreq.analysis.spectra import pictures
-from mmfreq.analysis.spectra.bands import remove_band
 from mmfreq.analysis.spectra.filters import gains_for
 from mmfreq.analysis.spectra.fourier import amplitude_over_depth
 from mmfreq.analysis.spectra.stages import filters_of_stages, spectra_of_stages
+from mmfreq.datasets.bands import remove_band
 from mmfreq.inference.predict import Failure, Predictor, predict_each
 from mmfreq.inference.results import Prediction
 from mmfreq.inference.sources import Source
@@ -85,7 +85,7 @@ class Network:
 
         Args:
             seen (Seen): The image.
-            low (float): See :func:`mmfreq.analysis.spectra.bands.remove_band`.
+            low (float): See :func:`mmfreq.datasets.bands.remove_band`.
             high (float): In cycles per pixel.
 
         Returns:

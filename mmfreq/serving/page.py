@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfreq.analysis.spectra.bands import HIGHEST
+from mmfreq.datasets.bands import HIGHEST
 from mmfreq.serving.answers import change, fit, overlay, table
 from mmfreq.serving.network import Network, Seen
 from mmfreq.utils.errors import DataError

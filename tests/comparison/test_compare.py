@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from process import ADE, output, python
 
+from mmfreq.comparison.conditions import draw_trials, trials_of, trials_table
 from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.report import runs_csv, table
 from mmfreq.comparison.results import summarize
@@ -115,6 +116,69 @@ def test_a_recipe_that_is_not_yaml_is_one_message(tmp_path):
     assert 'is not a YAML file' in output(done) and 'Traceback' not in output(done)
 
 
+def test_conditions_are_read_and_named(tmp_path):
+    blur = dict(type='mmfreq.Corrupt', corruption='gaussian_blur')
+    path = write(
+        tmp_path / 'r.yml',
+        metric='mIoU',
+        configs={'a': 'gfnet', 'b': 'gfnet'},
+        seeds=[0],
+        conditions={
+            'blur': dict(transforms=[blur]),
+            'large': dict(options={'lr': '1e-4'}, networks=['b']),
+        },
+    )
+    recipe = read_recipe(path)
+    assert recipe.conditions['large'].options == {'lr': 1e-4}
+    trials = trials_of(runs_of(recipe, tmp_path))
+    assert list(map(str, trials)) == ['a, seed 0, blur', 'b, seed 0, blur', 'b, seed 0, large']
+
+
+@pytest.mark.parametrize(
+    ('condition', 'message'),
+    [
+        (dict(option={}), 'conditions: c: option is unknown; did you mean options?'),
+        (dict(networks=['aa']), "networks has 'aa', which is not in configs; did you mean a?"),
+        (dict(transforms=['blur']), "transforms must have a type each, got 'blur'"),
+        (dict(options=[1]), 'options must be a mapping'),
+        (3, 'conditions: c must be a mapping, got 3'),
+    ],
+)
+def test_wrong_conditions_are_named(tmp_path, condition, message):
+    path = write(
+        tmp_path / 'r.yml', metric='mIoU', configs={'a': 'gfnet'}, conditions={'c': condition}
+    )
+    with pytest.raises(ValueError, match=r'r\.yml') as error:
+        read_recipe(path)
+    assert message in str(error.value)
+
+
+def trial(name, seed, condition, value, as_trained):
+    return dict(name=name, seed=seed, condition=condition, metric='mIoU', value=value) | dict(
+        as_trained=as_trained
+    )
+
+
+def test_trials_are_means_over_seeds():
+    results = [
+        trial('a', 0, 'blur', 10.0, 40.0),
+        trial('a', 1, 'blur', 20.0, 44.0),
+        trial('a', 0, 'large', 30.0, 40.0),
+        trial('b', 0, 'blur', 5.0, 20.0),
+    ]
+    lines = [line.split('|')[1:-1] for line in trials_table(results, ['a', 'b']).splitlines()]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    assert cells[0] == ['mIoU', 'a', 'b']
+    assert cells[2:] == [
+        ['as trained', '42.00', '20.00'],
+        ['blur', '15.00', '5.00'],
+        ['large', '30.00', ''],
+    ]
+    figure = draw_trials(results, ['a', 'b'])
+    shown = {text.get_text() for text in figure.axes[0].texts}
+    assert shown == {'36%', '75%', '25%'}  # 15 / 42, 30 / 40 of the same run, 5 / 20
+
+
 @pytest.fixture(scope='module')
 def comparison(tmp_path_factory, mini_data):
     folder = tmp_path_factory.mktemp('comparison')
@@ -133,6 +197,12 @@ def comparison(tmp_path_factory, mini_data):
             'train_cfg.val_interval': 3,
             'default_hooks.checkpoint.interval': 3,
             'default_hooks.logger.interval': 1,
+        },
+        conditions={
+            'small, fog': {
+                'options': {'scale': [64, 48]},
+                'transforms': [{'type': 'mmfreq.Corrupt', 'corruption': 'fog'}],
+            }
         },
     )
     out = folder / 'out'
@@ -169,7 +239,16 @@ def test_a_comparison_is_stopped_goes_on_and_is_told(comparison):
     starts = len(list(first.glob('*/vis_data')))
     assert starts == 2, 'it was started twice'
     assert Image.open(out / 'samples.jpg').width == 12 + 4 * (240 + 12)  # image, truth, two
-    for name in ('curves.png', 'scores.png'):
+    trials = list(csv.DictReader((out / 'conditions.csv').read_text().splitlines()))
+    assert [row['name'] for row in trials] == ['first', 'second']
+    for row in trials:
+        folder = out / row['name'] / 'seed_0/conditions/small, fog'
+        assert f'mIoU: {float(row["value"]):.4f}' in (folder / 'output.log').read_text()
+        score = next(run['test'] for run in rows if run['name'] == row['name'])
+        assert float(row['as_trained']) == float(score)
+        config = (folder / 'config.py').read_text()
+        assert config.index('64') < config.index("corruption='fog'") < config.index('PackSegInputs')
+    for name in ('curves.png', 'scores.png', 'conditions.png'):
         assert min(Image.open(out / name).size) > 200
 
     written = [path.stat().st_mtime_ns for path in sorted(out.rglob('result.json'))]

@@ -95,6 +95,18 @@ def test_backbone_without_depths(scope):
         groups(Model(nn.Linear(2, 2)))
 
 
+def test_without_a_rate_any_network_is_trained(scope):
+    """As our schedules have the constructor: ResNet-18 or PoolFormer in place of our backbone."""
+    cfg = dict(
+        optimizer=dict(type='AdamW', lr=0.25, weight_decay=0.1),
+        constructor='mmfreq.LayerDecayOptimWrapperConstructor',
+        paramwise_cfg=dict(bias_decay_mult=0.0),
+    )
+    found = build_optim_wrapper(Model(nn.Linear(2, 2)), cfg).optimizer.param_groups
+    assert [group['lr'] for group in found] == [0.25] * 4
+    assert [group['weight_decay'] for group in found] == [0.1, 0.0, 0.1, 0.0]
+
+
 ARCH = dict(patch_size=4, embed_dims=(4, 8), depths=(1, 2), layer_scale_init=0.1)
 
 

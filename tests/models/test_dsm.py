@@ -80,5 +80,19 @@ def test_gains_depend_on_the_image():
     assert not torch.allclose(first, second)
 
 
+def test_gains_that_are_not_dynamic_are_learned_and_the_same_for_all_images():
+    model = DSM(arch=ARCH, dynamic=False)
+    assert not any('generator' in name for name in model.state_dict())
+    mixer = DynamicSpectrum(16, dynamic=False)
+    expanded = torch.randn(2, 6, 6, 32)
+    gains = mixer.gains(torch.randn(2, 6, 6, 16))
+    assert gains.shape == (2, 8, 32)
+    torch.testing.assert_close(gains, 2 * mixer.logits.sigmoid().expand(2, 8, 32))
+    mixer.mix(expanded, torch.randn(2, 6, 6, 16)).square().sum().backward()
+    assert mixer.logits.grad.abs().max() > 0
+    with pytest.raises(ValueError, match='dynamic must be True or False'):
+        DSM(arch=ARCH, dynamic='no')
+
+
 def test_it_says_that_it_is_a_reconstruction():
     assert 'our reconstruction' in DSM.__doc__

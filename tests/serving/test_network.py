@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 import mmfreq
-from mmfreq.analysis.spectra.bands import HIGHEST, distances, remove_band
 from mmfreq.analysis.spectra.filters import Spectrum
 from mmfreq.analysis.spectra.stages import (
     filters_of_stages,
@@ -16,6 +15,7 @@ from mmfreq.analysis.spectra.stages import (
     mean_amplitude,
     spectra_of_stages,
 )
+from mmfreq.datasets.bands import HIGHEST, distances, remove_band
 from mmfreq.inference import Classification, Detection, Segmentation
 from mmfreq.models import GFNet
 from mmfreq.serving.answers import change, overlay, table

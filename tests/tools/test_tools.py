@@ -67,6 +67,7 @@ def test_test_time_augmentation_of_the_segmentor(segmentor):
         *('--cfg-options', 'test_dataloader.dataset.indices=1'),
     )
     assert re.search(r'Iter\(test\) \[1/1\].*mIoU: ', output(done))
+    assert not list(work_dir.rglob('vis_image/test_*')), 'without --show-dir nothing is drawn'
 
 
 def test_train_detector(detector):

@@ -18,10 +18,11 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from mmfreq.comparison import conditions, report
+from mmfreq.analysis.comparisons import tables
+from mmfreq.analysis.comparisons.summary import summarize
+from mmfreq.comparison import report
 from mmfreq.comparison.conditions import perform_trial, trials_of
 from mmfreq.comparison.recipe import Recipe, read_recipe
-from mmfreq.comparison.results import summarize
 from mmfreq.comparison.runs import Run, perform, runs_of
 from mmfreq.engine.command_line import add_data_root, errors_as_messages, make_parser
 from mmfreq.inspection.samples import write_sheet
@@ -142,8 +143,8 @@ def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
     one = {run.name: run for run in reversed(done)}  # the first seed that is done
     names = [name for name in recipe.configs if name in one]
     summaries = summarize(results, names)
-    text = report.table(summaries, recipe.metric, results[0]['test'] is not None)
-    for name, content in (('runs.csv', report.runs_csv(results)), ('table.md', text + '\n')):
+    text = tables.runs_table(summaries, recipe.metric, results[0]['test'] is not None)
+    for name, content in (('runs.csv', tables.runs_csv(results)), ('table.md', text + '\n')):
         with atomic_write(out / name) as file:
             file.write(content.encode())
     print(text)
@@ -163,15 +164,15 @@ def write_trials(runs: list[Run], names: list[str], out: Path) -> None:
     if not done:
         return
     tested = [name for name in names if any(result['name'] == name for result in done)]
-    table = conditions.trials_table(done, tested)
+    table = tables.trials_table(done, tested)
     for name, content in (
-        ('conditions.csv', conditions.trials_csv(done)),
+        ('conditions.csv', tables.trials_csv(done)),
         ('conditions.md', table),
     ):
         with atomic_write(out / name) as file:
             file.write(f'{content.rstrip()}\n'.encode())
     print(f'{table}\n{len(done)} of {len(results)} trials are done; conditions.csv: {out}')
-    report.save_figure(conditions.draw_trials(done, tested), out / 'conditions.png')
+    report.save_figure(report.draw_trials(done, tested), out / 'conditions.png')
 
 
 def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run]) -> None:

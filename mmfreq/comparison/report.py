@@ -1,7 +1,6 @@
-"""A comparison as tables, curves and a sheet of predictions."""
+"""A comparison as curves, bars and sheets of predictions; tables are in mmfreq.analysis."""
 
-import csv
-import io
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,14 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.registry import DATASETS, init_default_scope
 from numpy.typing import NDArray
-from tabulate import tabulate
 
-from mmfreq.comparison.results import FIELDS, Summary, score_of
+from mmfreq.analysis.comparisons.summary import (
+    Summary,
+    average_of,
+    conditions_of,
+    score_of,
+    under,
+)
 from mmfreq.comparison.runs import Run
 from mmfreq.inference.drawing import blend, sheet
 from mmfreq.inference.model import init_model
@@ -23,60 +27,10 @@ from mmfreq.inference.predict import predict
 from mmfreq.inference.results import Classification, Segmentation
 from mmfreq.utils.atomic import atomic_write
 
-__all__ = ['curves', 'runs_csv', 'samples', 'save_figure', 'scores', 'table']
+__all__ = ['curves', 'draw_trials', 'samples', 'save_figure', 'scores']
 
 NUM_SAMPLES = 4
 OPACITY = 0.55  # of colours, as in overlays
-
-
-def table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> str:
-    """A line for each network.
-
-    Args:
-        summaries (Sequence[Summary]): From :func:`mmfreq.comparison.results.summarize`.
-        metric (str): Name of the metric.
-        is_tested (bool): Whether scores are those of a test set.
-
-    Returns:
-        str: Table in Markdown.
-    """
-    first = summaries[0].name
-    header = (
-        'network',
-        'parameters',
-        'runs',
-        f'{metric}, val, best',
-        f'{metric}, {"test" if is_tested else "val"}',
-        f'difference to {first}',
-        's per step',
-    )
-    digits = 2 if max(abs(summary.score) for summary in summaries) > 1 else 4  # AP is a share
-    rows = []
-    for summary in summaries:
-        difference = f'{summary.difference:+.{digits}f}{_plus_minus(summary.error, digits)}'
-        rows.append(
-            (
-                summary.name,
-                f'{summary.params / 1e6:.2f} M',
-                summary.seeds,
-                f'{summary.val:.{digits}f}',
-                f'{summary.score:.{digits}f}{_plus_minus(summary.spread, digits)}',
-                '' if summary.name == first else difference,
-                f'{summary.step_s:.2f}',
-            )
-        )
-    return tabulate(rows, header, tablefmt='github', disable_numparse=True)
-
-
-def runs_csv(results: Sequence[dict[str, Any]]) -> str:
-    """A line for each run; its curve as ``step:value`` pairs."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, FIELDS, lineterminator='\n')
-    writer.writeheader()
-    for result in results:
-        curve = ' '.join(f'{step}:{value:g}' for step, value in result['curve'])
-        writer.writerow({**result, 'curve': curve})
-    return file.getvalue()
 
 
 def curves(results: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
@@ -168,5 +122,33 @@ def _truth(item: dict[str, Any], prediction: Segmentation) -> NDArray[np.uint8]:
     return blend(prediction.image, labels, prediction.palette, OPACITY)
 
 
-def _plus_minus(spread: float, digits: int) -> str:
-    return '' if math.isnan(spread) else f' ± {spread:.{digits}f}'
+def draw_trials(results: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
+    """How much of its score each network keeps under each condition.
+
+    Args:
+        results (Sequence[dict]): Results of trials.
+        names (Sequence[str]): Networks in the order of the columns.
+
+    Returns:
+        Figure: A row for each condition, a column for each network; means over the seeds relative
+        to those as trained.
+    """
+    conditions = conditions_of(results)
+    kept = np.full((len(conditions), len(names)), math.nan)
+    for (row, condition), (column, name) in itertools.product(
+        enumerate(conditions), enumerate(names)
+    ):
+        found = under(results, condition)
+        kept[row, column] = average_of(found, name, 'value') / average_of(found, name, 'as_trained')
+    size = (2.5 + 0.75 * len(names), 1.8 + 0.32 * len(kept))
+    figure, axes = plt.subplots(figsize=size, layout='constrained')
+    shown = axes.imshow(kept, vmin=0, vmax=1, cmap='viridis', aspect='auto')
+    for row, column in np.argwhere(~np.isnan(kept)):
+        share = kept[row, column]
+        colour = 'black' if share > 0.6 else 'white'
+        axes.text(column, row, f'{share:.0%}', ha='center', va='center', fontsize=8, color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha='right')
+    axes.set_yticks(range(len(kept)), conditions)
+    axes.set_title(f'{results[0]["metric"]} relative to that as trained', fontsize=10)
+    figure.colorbar(shown, ax=axes)
+    return figure

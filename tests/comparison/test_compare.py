@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from process import ADE, output, python
 
-from mmfreq.comparison.conditions import draw_trials, trials_of, trials_table
+from mmfreq.analysis.comparisons.summary import summarize
+from mmfreq.analysis.comparisons.tables import read_runs, runs_csv, runs_table, trials_table
+from mmfreq.comparison.conditions import trials_of
 from mmfreq.comparison.recipe import Recipe, read_recipe
-from mmfreq.comparison.report import runs_csv, table
-from mmfreq.comparison.results import summarize
+from mmfreq.comparison.report import draw_trials
 from mmfreq.comparison.runs import runs_of
 
 RECIPE = Path('configs/comparisons/camvid_fpn.yml')
@@ -44,7 +45,7 @@ def test_statistics_are_those_of_the_formulas():
     assert b.spread == pytest.approx(8**0.5)
     assert b.error == pytest.approx(math.sqrt(2.0**2 / 3 + 8 / 2))
     assert '| b | 2.00 M | 2 | 1.00 | 15.00 ± 2.83 | +3.00 ± 2.31 | 0.50 |' in ' '.join(
-        table([a, b], 'mIoU', True).split()
+        runs_table([a, b], 'mIoU', True).split()
     )
 
 
@@ -52,13 +53,13 @@ def test_one_run_has_no_spread_and_without_a_test_set_validation_counts():
     (a, b) = summarize([result('a', 0, None, val=3.0), result('b', 0, None, val=2.0)], ['a', 'b'])
     assert (a.score, b.difference) == (3.0, -1.0)
     assert math.isnan(a.spread) and math.isnan(b.error)
-    said = table([a, b], 'mIoU', False)
+    said = runs_table([a, b], 'mIoU', False)
     assert '±' not in said and 'test' not in said
 
 
 def test_shares_have_four_digits():
     two = summarize([result('a', 0, 0.354), result('b', 0, 0.3575)], ['a', 'b'])
-    assert '0.3575' in table(two, 'coco/bbox_mAP', True)
+    assert '0.3575' in runs_table(two, 'coco/bbox_mAP', True)
 
 
 def test_scores_of_tests_and_validations_are_not_compared():
@@ -77,6 +78,9 @@ def test_curves_are_in_the_csv():
         runs_csv([result('a', 0, 10.0) | dict(commit='c', command='mmfreq train')]).splitlines()
     )
     assert row['curve'] == '10:0.25 20:1' and row['command'] == 'mmfreq train'
+    known = dict(step_s=0.5, val=1.0, test=10.0, params=2_000_000, seed=0, name='a')
+    (read,) = read_runs([row | dict(step_s='0.5', params='2000000')])
+    assert known.items() <= read.items()
 
 
 def test_configs_are_beside_the_recipe_or_names(tmp_path):

@@ -102,3 +102,19 @@ def summarize(results: Sequence[dict[str, Any]], names: Iterable[str]) -> list[S
 def score_of(result: dict[str, Any]) -> float:
     """The metric on the test set, or on the validation set where there is no test set."""
     return result['val'] if result['test'] is None else result['test']
+
+
+def conditions_of(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the conditions, in order, that trained networks were tested under."""
+    return list(dict.fromkeys(result['condition'] for result in results))
+
+
+def under(results: Sequence[dict[str, Any]], condition: str) -> list[dict[str, Any]]:
+    """The results under one condition."""
+    return [result for result in results if result['condition'] == condition]
+
+
+def average_of(results: Sequence[dict[str, Any]], name: str, key: str) -> float:
+    """Mean of a number over the runs of a network, NaN without any."""
+    runs = {result['seed']: float(result[key]) for result in results if result['name'] == name}
+    return mean(runs.values()) if runs else math.nan

@@ -1,0 +1,1 @@
+"""What runs of several networks say together: means over seeds, differences, tables."""

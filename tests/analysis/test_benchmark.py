@@ -262,6 +262,23 @@ def test_legends_name_the_right_lines(rows):
     assert curves([row for row in rows if row['status'] != 'ok'], 'memory') is None
 
 
+def test_one_size_is_drawn_as_bars_and_axes_have_ticks_to_read(rows):
+    one = [row for row in rows if row['height'] == '64']
+    ax = curves(one, 'throughput').axes[0]
+    assert not ax.lines and [label.get_text() for label in ax.get_yticklabels()] == [
+        'slow<&>',
+        'quick',
+    ]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([1000 / 64, 9000 / 64], 1e-4)
+    for row in rows:
+        row['img_per_s'] = {'64': '163', '128': '760'}[row['height']]
+    figure = curves(rows, 'throughput')
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_ylim()
+    shown = [tick for tick in figure.axes[0].get_yticks() if low <= tick <= high]
+    assert shown == [200, 300, 500, 700]
+
+
 def test_page_in_a_browser(rows, tmp_path):
     """The page alone, in a folder of its own, without a network."""
     browser = find_browser()

@@ -93,7 +93,7 @@ def write_report(rows: Sequence[Row], folder: Path, command: str) -> Path:
 
 
 def curves(rows: Sequence[Row], quantity: str) -> Figure | None:
-    """Draw a quantity against the image size, a line per network.
+    """Draw a quantity against the image size, a line per network; bars if there is one size.
 
     Args:
         rows (Sequence[dict]): Lines of a result file, of one mode.
@@ -114,6 +114,21 @@ def curves(rows: Sequence[Row], quantity: str) -> Figure | None:
     )
     for setting, ax in zip(settings, axes[0], strict=True):
         panel = [row for row in measured if _setting(row) == setting]
+        sides = sorted({(_side(row), _size(row)) for row in panel})
+        ax.set_title(', '.join(setting))
+        ax.grid(alpha=0.3)
+        if len(sides) == 1:
+            drawn = ax.barh(
+                [models.index(row['model']) for row in panel],
+                [float(row[column]) for row in panel],
+                color=[f'C{models.index(row["model"])}' for row in panel],
+            )
+            ax.bar_label(drawn, [f'{float(row[column]):.3g}' for row in panel], padding=2)
+            ax.set_yticks(range(len(models)), [Path(model).stem for model in models])
+            ax.invert_yaxis()
+            ax.margins(x=0.12)
+            ax.set_xlabel(f'{label}, images of {sides[0][1]} pixels')
+            continue
         for i, model in enumerate(models):
             points = sorted(
                 (_side(row), float(row[column])) for row in panel if row['model'] == model
@@ -121,15 +136,13 @@ def curves(rows: Sequence[Row], quantity: str) -> Figure | None:
             if points:
                 x, y = zip(*points, strict=True)
                 ax.plot(x, y, f'C{i}', marker='o', ms=4, label=Path(model).stem)
-        sides = sorted({(_side(row), _size(row)) for row in panel})
         ax.set_xscale('log', base=2)
         ax.set_yscale('log')
         ax.set_xticks([side for side, _ in sides], [size for _, size in sides], rotation=45)
         ax.minorticks_off()
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7), numticks=20))
         ax.yaxis.set_major_formatter('{x:g}')
-        ax.grid(alpha=0.3)
-        ax.set(xlabel='Image size (pixels)', ylabel=label, title=', '.join(setting))
+        ax.set(xlabel='Image size (pixels)', ylabel=label)
         ax.legend(fontsize=9)
     figure.suptitle(f'{label}, {measured[0]["mode"]}')
     return figure

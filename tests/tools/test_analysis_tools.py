@@ -4,9 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from process import here, python, refusal
+import torch
+from process import ADE, here, output, python, refusal
 
+import mmfreq
 from mmfreq.zoo import backbone_names
 
 FLOPS = 'tools/analysis_tools/get_flops.py'
@@ -176,3 +179,31 @@ def test_largest_consumers_of_time():
     shares = [float(row['share']) for row in rows[:3]]
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) < 1
     assert all(row['operator'].startswith('aten::') and float(row['ms']) > 0 for row in rows[:3])
+
+
+def test_labels_of_shifted_windows_are_compared_where_they_overlap(monkeypatch):
+    monkeypatch.syspath_prepend('tools/analysis_tools')
+    from shift_consistency import equal_labels
+
+    scene = np.arange(12 * 14).reshape(12, 14)
+    first, second = scene[:10, :12].copy(), scene[2:, 2:].copy()
+    same, near = equal_labels(first, second, 2, 1)
+    assert same.shape == (8, 10) and same.all()
+    assert (~near).sum() == 6 * 8 and near[0].all() and near[:, -1].all()
+    second[3, 4] = -1
+    same, _ = equal_labels(first, second, 2, 1)
+    assert np.argwhere(~same).tolist() == [[3, 4]]
+
+
+@pytest.mark.thorough
+def test_shift_consistency_of_a_segmentor(mini_data, tmp_path):
+    images = mini_data / 'ADEChallengeData2016/images/validation'
+    model = mmfreq.init_model(ADE, device='cpu')
+    path = tmp_path / 'model.pth'
+    torch.save(model.state_dict(), path)
+    tool = 'tools/analysis_tools/shift_consistency.py'
+    done = python(tool, ADE, path, '--images', images, '--shift', 4, '--border', 8)
+    near, inside = map(float, done.stdout.splitlines()[-1].split(',')[-2:])
+    assert 0 < near <= 1 and 0 < inside <= 1
+    done = python(tool, ADE, path, '--images', images, '--border', 80, check=False)
+    assert done.returncode == 1 and 'too small for --border 80' in output(done)

@@ -39,19 +39,22 @@ def draw_filters(
         noun (str): What a filter belongs to, ``'channel'`` or ``'filter'``.
 
     Returns:
-        Figure: The first column is the mean magnitude over all filters of the layer.
+        Figure: The first columns are magnitudes and impulse responses of all filters of the layer,
+        their root mean squares.
     """
-    columns = 1 + 3 * channels
+    columns = 2 + 3 * channels
     figure, axes = _grid(len(layers), columns, title)
     for row, (spectrum, kernels) in zip(axes, layers, strict=True):
         magnitude = spectrum.values.abs()
         count = len(kernels)
-        _show_spectrum(row[0], magnitude.mean(0), spectrum, 'viridis')
+        _show_spectrum(row[0], magnitude.square().mean(0).sqrt(), spectrum, 'viridis')
+        _show_kernel(row[1], kernels.square().mean(0).sqrt(), 'viridis')
         name = re.sub(r'(blocks\.\d+)\.', r'\1\n', spectrum.name)  # has no room in one line
-        row[0].set_title(f'{name}\nmean magnitude', fontsize=8)
+        row[0].set_title(f'{name}\nall magnitudes', fontsize=8)
+        row[1].set_title('all kernels', fontsize=8)
         chosen = [round(i * (count - 1) / max(channels - 1, 1)) for i in range(channels)]
         for i, number in enumerate(chosen):
-            panel = row[1 + 3 * i : 4 + 3 * i]
+            panel = row[2 + 3 * i : 5 + 3 * i]
             _show_spectrum(panel[0], magnitude[number], spectrum, 'viridis')
             _show_spectrum(panel[1], spectrum.values[number].angle(), spectrum, 'twilight', np.pi)
             _show_kernel(panel[2], kernels[number])
@@ -310,12 +313,13 @@ def _show_spectrum(
     _add_colour_bar(ax, shown)
 
 
-def _show_kernel(ax: Axes, kernel: Tensor) -> None:
+def _show_kernel(ax: Axes, kernel: Tensor, colours: str = 'RdBu_r') -> None:
     height, width = kernel.shape
     limit = float(kernel.abs().max()) or 1.0
+    low = -limit if colours == 'RdBu_r' else float(kernel.min())
     left, top = -(width // 2) - 0.5, -(height // 2) - 0.5
     extent = (left, left + width, top + height, top)
-    shown = ax.imshow(kernel, extent=extent, cmap='RdBu_r', vmin=-limit, vmax=limit)
+    shown = ax.imshow(kernel, extent=extent, cmap=colours, vmin=low, vmax=limit)
     ax.set_xlabel('pixels of the map', fontsize=7)
     ax.tick_params(labelsize=6)
     _add_colour_bar(ax, shown)

@@ -1,0 +1,104 @@
+"""Draw the pictures of docs/images that show what trained networks have learned.
+
+The networks are those of `mmfreq compare configs/comparisons/camvid_fpn.yml`, the first seed of
+each; images are three CC0 photos of scikit-image. `make pictures` trains first what is not trained.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from PIL import Image
+from skimage import data
+from torch import nn
+from tqdm import tqdm
+
+from mmfreq.analysis.inputs import open_backbone, preprocess
+from mmfreq.analysis.spectra import pictures
+from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_decays, stored_filters
+from mmfreq.analysis.spectra.fourier import amplitude_over_depth, effective_receptive_field
+from mmfreq.engine.command_line import errors_as_messages, make_parser
+
+EXAMPLE = '  python tools/docs/draw_pictures.py work_dirs/camvid_fpn'
+PHOTOS = ('coffee', 'chelsea', 'rocket')
+TRAINED_AT, LARGER = 128, 288  # pixels
+BESIDE = ('GFNet', 'DFFormer', 'AFFNet-T', 'ConvNeXt-atto', 'Swin')
+
+
+def photos(side: int) -> list[np.ndarray]:
+    """The photos as squares."""
+    images = []
+    for name in PHOTOS:
+        image = Image.fromarray(getattr(data, name)())
+        height = min(image.size)
+        left, top = ((length - height) // 2 for length in image.size)
+        square = image.crop((left, top, left + height, top + height))
+        images.append(np.asarray(square.resize((side, side), Image.Resampling.LANCZOS)))
+    return images
+
+
+def trained(folder: Path, name: str, size: int = TRAINED_AT) -> nn.Module:
+    """Backbone of a network of the comparison, its filters resized to another image size."""
+    run = folder / name / 'seed_0'
+    found = sorted((run / 'train').rglob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f'{run} has no best checkpoint; train it, see make pictures')
+    return open_backbone(Config.fromfile(run / 'config.py'), str(found[-1]), size)
+
+
+def draw(folder: Path) -> Iterator[tuple[str, Figure]]:
+    """All pictures, with the names of their files."""
+    for name, stage, size in (
+        ('filters_early', 'stages.0', TRAINED_AT),
+        ('filters_late', 'stages.2', TRAINED_AT),
+        ('filters_resized', 'stages.0', LARGER),
+    ):
+        layers = stored_filters(trained(folder, 'GFNet', size))
+        shown = [layer for layer in layers if layer[0].name.startswith(stage)][:2]
+        title = f'GFNet, trained at {TRAINED_AT} pixels: {stage}'
+        if size != TRAINED_AT:
+            title += f', resized for {size} pixels'
+        yield f'{name}.png', pictures.draw_filters(title, shown, 1, 'channel')
+
+    decays = stored_decays(trained(folder, 'vHeat'))
+    ends = [layer for layer in decays if layer.name.split('.')[3] == '0']
+    yield 'decays.png', pictures.draw_decays('vHeat: what passes the first block of a stage', ends)
+
+    images = photos(TRAINED_AT)
+    for name, file in (('DFFormer', 'coefficients.png'), ('DSM', 'bands.png')):
+        network = trained(folder, name)
+        (gains,) = gains_for(network, preprocess(images, network))
+        yield file, pictures.draw_gains(name, images, gains)
+
+    network = trained(folder, 'AFFNet-T')
+    masks = masks_for(network, preprocess(images, network))
+    yield 'masks.jpg', pictures.draw_masks('AFFNet: masks for images', images, masks[:4])
+
+    curves, fields = {}, {}
+    for name in BESIDE:
+        network = trained(folder, name)
+        inputs = preprocess(images, network)
+        curves[name] = amplitude_over_depth(network, inputs)
+        fields[name] = effective_receptive_field(network, inputs)
+    yield 'amplitude.png', pictures.draw_amplitudes(curves)
+    yield 'receptive_field.jpg', pictures.draw_fields(fields)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = make_parser(__doc__, EXAMPLE)
+    parser.add_argument('comparison', type=Path, help='folder of the comparison')
+    parser.add_argument('--out-dir', type=Path, default=Path('docs/images'))
+    args = parser.parse_args()
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    with errors_as_messages():
+        for file, figure in tqdm(draw(args.comparison), unit='picture'):
+            figure.savefig(args.out_dir / file, dpi=90)
+            plt.close(figure)
+
+
+if __name__ == '__main__':
+    main()

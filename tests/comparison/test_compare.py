@@ -21,8 +21,8 @@ from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.report import draw_trials
 from mmfreq.comparison.runs import runs_of
 
-RECIPE = Path('configs/comparisons/camvid_fpn.yml')
-NETWORKS = sorted(RECIPE.parent.glob('camvid/[!_]*.py'))
+RECIPES = sorted(Path('configs/comparisons').glob('*.yml'))
+NETWORKS = sorted(Path('configs/comparisons').glob('*/[!_]*.py'))
 
 
 def write(path, **content):
@@ -321,6 +321,7 @@ def test_networks_of_the_recipe_are_of_a_size(config):
     from mmfreq.zoo import build_model
 
     cfg = Config.fromfile(config)
-    assert str(config.resolve()) in read_recipe(RECIPE).configs.values()
+    named = [path for recipe in RECIPES for path in read_recipe(recipe).configs.values()]
+    assert str(config.resolve()) in named
     assert 2.5e6 < count_params(build_model(cfg)) < 14e6
     assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end

@@ -105,8 +105,8 @@ def test_another_torch(checkout):
     others = set(lock.read_text().splitlines())
     assert others - ours == {'torch==2.6.0'}
     left = {line.partition('==')[0] for line in ours - others}
-    assert {'torch', 'torchvision', 'triton', 'nvidia-cublas', 'cuda-toolkit'} <= left
-    assert all(re.match('torch|triton|nvidia-|cuda-', name) for name in left)
+    assert {'torch', 'torchvision', 'triton', 'sympy', 'nvidia-cublas', 'cuda-toolkit'} <= left
+    assert all(re.match('torch|triton|sympy|nvidia-|cuda-', name) for name in left)
 
 
 @pytest.mark.parametrize('python_version', ['3.10', '3.11', '3.12'])

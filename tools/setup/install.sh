@@ -28,8 +28,8 @@ pinned() { grep "^$1==" "$CONSTRAINTS"; }
 if [ -n "${TORCH:-}" ]; then
     others=$CACHE/constraints-torch$TORCH.txt
     mkdir -p "$CACHE"
-    # What torch itself brings, torchvision, Triton and CUDA's libraries, follows it.
-    grep -Ev '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' "$CONSTRAINTS" >"$others"
+    # What torch asks for in one version, Triton and CUDA's libraries for example, follows it.
+    grep -Ev '^(torch|torchvision|triton|sympy|nvidia-.*|cuda-.*)==' "$CONSTRAINTS" >"$others"
     echo "torch==$TORCH" >>"$others"
     CONSTRAINTS=$others
 fi

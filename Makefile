@@ -1,7 +1,7 @@
 # Every target sets up what it needs: .venv with pinned versions, see tools/setup/install.sh.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint clean
+.PHONY: help setup demo test test-all lint dist clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,10 @@ lint: setup  ## Check style, docstrings and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+dist: setup  ## Build the source distribution, and from it the wheel, into dist/
+	@rm -rf build dist
+	@$(BIN)/python -m build
 
 clean:  ## Remove .venv and caches of tools; the built mmcv wheel stays in its cache folder
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -70,10 +70,14 @@ def test_configs_by_name_and_wrong_input_of_predict(tmp_path):
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
+    """Built from the source distribution, so that this one is whole, too."""
     folder = tmp_path_factory.mktemp('wheel')
+    sdist = f'from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})'
+    subprocess.run([sys.executable, '-c', sdist], check=True, capture_output=True)
+    (source,) = folder.glob('*.tar.gz')
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '-q']
     options = ['--no-deps', '--no-build-isolation', '--wheel-dir', str(folder)]
-    subprocess.run([*pip, 'wheel', *options, '.'], check=True, capture_output=True)
+    subprocess.run([*pip, 'wheel', *options, str(source)], check=True, capture_output=True)
     (path,) = folder.glob('*.whl')
     return path
 

@@ -1,12 +1,16 @@
 """The installation says what is missing, and does nothing when it is done."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from setuptools.config.setupcfg import read_configuration
 
 BASIC_TOOLS = ('bash', 'cat', 'cksum', 'dirname', 'grep', 'head', 'nproc', 'rm')
 
@@ -84,6 +88,44 @@ def test_second_call_does_nothing(checkout):
     with (checkout / 'setup.cfg').open('a') as file:
         file.write('\n# changed\n')
     assert install(checkout).returncode == 1  # sets up again
+
+
+def test_another_torch(checkout):
+    """It takes the place of the pinned one and of what comes with that; the rest stays pinned."""
+    (checkout / 'bin/mkdir').symlink_to(shutil.which('mkdir'))
+    script(checkout, 'g++', 'exit 0')
+    script(checkout, 'python', f'echo "$@" >>{checkout}/calls; exit 1')
+    (checkout / '.venv/bin').mkdir(parents=True)
+    shutil.copy(checkout / 'bin/python', checkout / '.venv/bin/python')
+    done = install(checkout, PYTHON=sys.executable, TORCH='2.6.0')
+    assert done.returncode == 1  # the Python of this .venv installs nothing
+    lock = checkout / '.cache/mmfreq/constraints-torch2.6.0.txt'
+    assert f'install --constraint {lock} torch torchvision' in (checkout / 'calls').read_text()
+    ours = set(Path('tools/setup/constraints.txt').read_text().splitlines())
+    others = set(lock.read_text().splitlines())
+    assert others - ours == {'torch==2.6.0'}
+    left = {line.partition('==')[0] for line in ours - others}
+    assert {'torch', 'torchvision', 'triton', 'sympy', 'nvidia-cublas', 'cuda-toolkit'} <= left
+    assert all(re.match('torch|triton|sympy|nvidia-|cuda-', name) for name in left)
+
+
+@pytest.mark.parametrize('python_version', ['3.10', '3.11', '3.12'])
+def test_the_lock_has_all_that_is_asked_for(python_version):
+    """One version of each package that setup.cfg and the script name, for each Python."""
+    pins = [
+        Requirement(line)
+        for line in Path('tools/setup/constraints.txt').read_text().splitlines()
+        if not line.startswith('#')
+    ]
+    here = {'python_version': python_version}
+    names = [
+        canonicalize_name(pin.name) for pin in pins if not pin.marker or pin.marker.evaluate(here)
+    ]
+    assert len(names) == len(set(names))
+    settings = read_configuration('setup.cfg')['options']
+    extras = settings['extras_require'].values()
+    asked = [*settings['install_requires'], *(line for extra in extras for line in extra)]
+    assert {canonicalize_name(Requirement(line).name) for line in asked} <= set(names)
 
 
 def test_versions_are_pinned():

@@ -4,6 +4,7 @@
 #   bash tools/setup/install.sh
 #
 # PYTHON         interpreter to use, at least 3.10          (default: python3)
+# TORCH          another torch than the pinned one, such as 2.6.0, with the torchvision that fits it
 # MMFREQ_CACHE   where the built mmcv wheel is kept         (default: ~/.cache/mmfreq)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,6 +24,15 @@ show_progress() {
     echo
 }
 pinned() { grep "^$1==" "$CONSTRAINTS"; }
+
+if [ -n "${TORCH:-}" ]; then
+    others=$CACHE/constraints-torch$TORCH.txt
+    mkdir -p "$CACHE"
+    # What torch asks for in one version, Triton and CUDA's libraries for example, follows it.
+    grep -Ev '^(torch|torchvision|triton|sympy|nvidia-.*|cuda-.*)==' "$CONSTRAINTS" >"$others"
+    echo "torch==$TORCH" >>"$others"
+    CONSTRAINTS=$others
+fi
 
 recipe=$(cat "$CONSTRAINTS" setup.cfg pyproject.toml "$0" | cksum)
 if [ -x .venv/bin/python ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$recipe $PWD" ]; then

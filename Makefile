@@ -1,7 +1,7 @@
 # Every target sets up what it needs: .venv with pinned versions, see tools/setup/install.sh.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint clean
+.PHONY: help setup demo test test-all lint site clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,5 +26,8 @@ lint: setup  ## Check style, docstrings and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-clean:  ## Remove .venv and caches of tools; the built mmcv wheel stays in its cache folder
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+site: setup  ## Build the site of docs/ into site/, with warnings as errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+clean:  ## Remove .venv, the site and caches of tools; the built mmcv wheel stays in its cache folder
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache

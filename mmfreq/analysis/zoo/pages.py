@@ -256,7 +256,7 @@ def benchmark_table(sources: Sources, name: str, families: Sequence[str] = ()) -
     """
     rows = measured_rows(name)
     if families:
-        listed = {*_backbones(sources, families), 'convnext-t', 'swin-t'}
+        listed = {*_backbones(sources, families), rows[0]['reference'], 'convnext-t', 'swin-t'}
         rows = [row for row in rows if row['model'].removeprefix('plain:') in listed]
     lines = [
         (

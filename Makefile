@@ -1,7 +1,7 @@
 # Every target sets up what it needs: .venv with pinned versions, see tools/setup/install.sh.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint dist clean
+.PHONY: help setup demo pictures test test-all lint site dist clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -11,6 +11,11 @@ setup:  ## Create .venv and install everything into it, once
 
 demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evaluate, draw predictions
 	@$(BIN)/python tools/demo.py
+
+CAMVID ?= data/camvid
+pictures: setup demo  ## Train the networks of the comparison on CamVid, which takes a day, and draw docs/images
+	@$(BIN)/mmfreq compare configs/comparisons/camvid_fpn.yml --data-root $(CAMVID)
+	@$(BIN)/python tools/docs/draw_pictures.py work_dirs/camvid_fpn
 
 # Two processes with one thread each; the longest files come first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -30,5 +35,8 @@ dist: setup  ## Build the source distribution, and from it the wheel, into dist/
 	@rm -rf build dist
 	@$(BIN)/python -m build
 
-clean:  ## Remove .venv and caches of tools; the built mmcv wheel stays in its cache folder
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+site: setup  ## Build the site of docs/ into site/, with warnings as errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+clean:  ## Remove .venv, the site and caches of tools; the built mmcv wheel stays in its cache folder
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache

@@ -19,6 +19,7 @@ __all__ = [
     'data_set_of',
     'decoder_of',
     'family_of',
+    'family_of_type',
     'metrics_of',
 ]
 
@@ -76,7 +77,19 @@ def family_of(config: Config, families: Mapping[str, Mapping[str, Any]]) -> str:
     Returns:
         str: For example ``'dfformer'`` for ``mmfreq.DFFormer``.
     """
-    kind = type_name(model_settings(config)['backbone'])
+    return family_of_type(type_name(model_settings(config)['backbone']), families)
+
+
+def family_of_type(kind: str, families: Mapping[str, Mapping[str, Any]]) -> str:
+    """Folder name of the family that a class of backbones belongs to.
+
+    Args:
+        kind (str): Name of the class.
+        families (Mapping): See :func:`family_of`.
+
+    Returns:
+        str: For example ``'fdconv'`` for ``FDResNet``.
+    """
     named = {
         kind: name for name, facts in families.items() for kind in as_list(facts.get('backbone'))
     }

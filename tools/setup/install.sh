@@ -95,7 +95,7 @@ fi
 
 step 'the OpenMMLab stack and mmfreq'
 "${PIP[@]}" install --no-deps --force-reinstall "$wheel"
-"${PIP[@]}" install --no-build-isolation --constraint "$CONSTRAINTS" --editable '.[onedl,onnx,openvino,serve,dev]'
+"${PIP[@]}" install --no-build-isolation --constraint "$CONSTRAINTS" --editable '.[onedl,onnx,openvino,serve,dev,docs]'
 # opencv-python and -headless share their files; the last one installed decides whether libGL is needed.
 "${PIP[@]}" install --no-deps --force-reinstall "$(pinned opencv-python-headless)"
 

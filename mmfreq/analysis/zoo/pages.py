@@ -12,23 +12,36 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mmfreq.analysis.config_facts import decoder_of
+from mmfreq.analysis.config_facts import decoder_of, family_of_type
 from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
+from mmfreq.analysis.zoo.reproduction import reproduce_table
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
 from mmfreq.int8 import NO_LINEAR_LAYER
 from mmfreq.registry import MODELS
+from mmfreq.utils.config_tree import type_name
 from mmfreq.zoo import PEERS, backbone_names
 
 __all__ = ['PAGES', 'fill', 'pages']
 
+# Of each page of a family: folders of its networks in configs, and where their speed is measured.
+FAMILIES: dict[str, tuple[tuple[str, ...], str]] = dict(
+    gfnet=(('gfnet',), 'peers'),
+    dfformer=(('dfformer', 'cdfformer', 'gfformer'), 'peers'),
+    hornet=(('hornet',), 'hornet_vheat'),
+    vheat=(('vheat',), 'hornet_vheat'),
+    affnet=(('affnet',), 'peers'),
+    fdconv=(('fdconv',), 'peers'),
+    dsm=(('dsm',), 'peers'),
+)
 PAGES = tuple(
     map(
         Path,
         (
             *('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md'),
-            *('docs/export.md', 'docs/scaling.md'),
+            *('docs/export.md', 'docs/scaling.md', 'docs/reproduce.md'),
+            *(f'docs/families/{name}.md' for name in FAMILIES),
         ),
     )
 )
@@ -66,10 +79,10 @@ def fill(text: str, sources: Sources) -> str:
     return re.sub(r'<!-- zoo: (\w+) -->\n.*?<!-- end of zoo -->', table, text, flags=re.DOTALL)
 
 
-def backbone_table(sources: Sources) -> str:
-    """Backbones with their costs and published accuracies."""
+def backbone_table(sources: Sources, families: Sequence[str] = ()) -> str:
+    """Backbones, all or those of some families, with their costs and published accuracies."""
     lines = []
-    ours = {name: config for name, config in backbone_names().items() if name not in PEERS}
+    ours = _backbones(sources, families)
     for name, config in sorted(ours.items(), key=lambda item: item[1]['type']):
         cost = measured_cost('backbones', name)
         settings = MODELS.get(config['type']).arch_settings[config['arch']]
@@ -90,11 +103,12 @@ def backbone_table(sources: Sources) -> str:
         'ImageNet top-1 (published)',
     )
     read = {result['source'] for name in ours for result in sources.results_of(name)}
+    at_256 = ' (AFFNet at 256x256)' if any(name.startswith('affnet') for name in ours) else ''
+    published = f'\nTop-1 published: {"; ".join(sorted(read))}{at_256}.' if read else ''
     return (
         f'{_table(lines, header)}\n\n'
         'Parameters and FLOPs (multiply-adds) of the backbone at 224x224, '
-        f'{sources.note("backbones")}.\n'
-        f'Top-1 published: {"; ".join(sorted(read))} (AFFNet at 256x256).'
+        f'{sources.note("backbones")}.{published}'
     )
 
 
@@ -130,11 +144,20 @@ def results_table(sources: Sources) -> str:
     return _table(lines, ('config', 'published for the original', 'source'))
 
 
-def config_table(sources: Sources) -> str:
-    """Configs of segmentors and detectors with their costs and published results."""
+def config_table(sources: Sources, families: Sequence[str] = (), root: str = '..') -> str:
+    """Configs of segmentors and detectors with their costs and published results.
+
+    Args:
+        sources (Sources): Where everything is from.
+        families (Sequence[str]): Those whose configs are listed. Defaults to all.
+        root (str): Way from the page to the folder that has ``configs``. Defaults to ``'..'``.
+
+    Returns:
+        str: The table, and where its numbers are from.
+    """
     lines = []
-    for path in sources.configs:
-        if sources.is_classifier(path):
+    for path, family in sources.families.items():
+        if sources.is_classifier(path) or (families and family not in families):
             continue
         cost = sources.cost_of(path)
         published = ', '.join(
@@ -143,7 +166,7 @@ def config_table(sources: Sources) -> str:
         )
         lines.append(
             (
-                f'[{path.stem}](../{path})',
+                f'[{path.stem}]({root}/{path})',
                 cost['height x width'],
                 millions(cost['params']),
                 f'{int(cost["flops"]) / 1e9:.1f} G',
@@ -220,9 +243,21 @@ def published_table(sources: Sources) -> str:
     return f'{table}\n\nOurs: {sources.note("published")}. Published: see the last column.'
 
 
-def benchmark_table(sources: Sources, name: str) -> str:
-    """Speed and memory, as measured in one of the benchmarks."""
+def benchmark_table(sources: Sources, name: str, families: Sequence[str] = ()) -> str:
+    """Speed and memory, as measured in one of the benchmarks.
+
+    Args:
+        sources (Sources): Where everything is from.
+        name (str): The measurement.
+        families (Sequence[str]): Those that are listed beside networks of others. Defaults to all.
+
+    Returns:
+        str: The table, and how it was measured.
+    """
     rows = measured_rows(name)
+    if families:
+        listed = {*_backbones(sources, families), rows[0]['reference'], 'convnext-t', 'swin-t'}
+        rows = [row for row in rows if row['model'].removeprefix('plain:') in listed]
     lines = [
         (
             row['model'],
@@ -320,6 +355,16 @@ def checkpoint_table(_: Sources) -> str:
     return _table(lines, ('type', 'reads besides checkpoints of this library'))
 
 
+def family_tables(name: str) -> dict[str, Callable[[Sources], str]]:
+    """Tables of a family's page, by their names there."""
+    families, measurement = FAMILIES[name]
+    return {
+        f'{name}_networks': partial(backbone_table, families=families),
+        f'{name}_configs': partial(config_table, families=families, root='../..'),
+        f'{name}_speed': partial(benchmark_table, name=measurement, families=families),
+    }
+
+
 TABLES: dict[str, Callable[[Sources], str]] = dict(
     backbones=backbone_table,
     summary=summary_table,
@@ -340,7 +385,21 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     whole_models=partial(variants_table, name='whole_models'),
     profiles_before=partial(profiles_table, name='profiles_before'),
     profiles=partial(profiles_table, name='profiles'),
+    reproduce=reproduce_table,
 )
+for _name in FAMILIES:
+    TABLES |= family_tables(_name)
+
+
+def _backbones(sources: Sources, families: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Our backbones by name, all or those of some families."""
+    known = sources.published.families
+    return {
+        name: config
+        for name, config in backbone_names().items()
+        if name not in PEERS
+        and (not families or family_of_type(type_name(config), known) in families)
+    }
 
 
 def _joined(numbers: Iterable[int]) -> str:

@@ -43,8 +43,7 @@ class StagedBackbone(BaseModule):
             its blocks; returns a module that maps ``(B, C, H, W)`` to ``(B, C', H', W')``.
         embed_dims (Sequence[int]): Channels of each stage.
         depths (Sequence[int]): Blocks of each stage.
-        out_indices, in_channels, drop_path_rate, frozen_stages, with_cp, norm_eval, out_norm,
-            backend, init_cfg: See :class:`BackboneOptions`.
+        out_indices: This and what follows it, see :class:`BackboneOptions`.
 
     Attributes:
         arch_settings (dict[str, dict]): Settings of the known variants by name.

@@ -15,7 +15,7 @@ demo: setup  ## Render a small data set, train GFNet-H-S + UperNet on it, evalua
 CAMVID ?= data/camvid
 pictures: setup demo  ## Train the networks of the comparison on CamVid, which takes a day, and draw docs/images
 	@$(BIN)/mmfreq compare configs/comparisons/camvid_fpn.yml --data-root $(CAMVID)
-	@$(BIN)/python tools/docs/draw_pictures.py work_dirs/camvid_fpn
+	@$(BIN)/python tools/docs/draw_pictures.py work_dirs/camvid_fpn work_dirs/demo
 
 # Two processes with one thread each; the longest files come first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

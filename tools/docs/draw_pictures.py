@@ -1,11 +1,17 @@
-"""Draw the pictures of docs/images that show what trained networks have learned.
+"""Draw the pictures of docs/images that show trained networks and their data.
 
 The networks are those of `mmfreq compare configs/comparisons/camvid_fpn.yml`, the first seed of
-each; images are three CC0 photos of scikit-image. `make pictures` trains first what is not trained.
+each, and that of `make demo`; images are rendered scenes and three CC0 photos of scikit-image.
+`make pictures` trains first what is not trained.
 """
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,8 +27,12 @@ from mmfreq.analysis.spectra import pictures
 from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_decays, stored_filters
 from mmfreq.analysis.spectra.fourier import amplitude_over_depth, effective_receptive_field
 from mmfreq.engine.command_line import errors_as_messages, make_parser
+from mmfreq.inference.drawing import blend
+from mmfreq.inference.model import init_model
+from mmfreq.inference.predict import predict
 
-EXAMPLE = '  python tools/docs/draw_pictures.py work_dirs/camvid_fpn'
+EXAMPLE = '  python tools/docs/draw_pictures.py work_dirs/camvid_fpn work_dirs/demo'
+BROWSED = 'configs/retinanet_gfnet_h_ti_coco.py'
 PHOTOS = ('coffee', 'chelsea', 'rocket')
 TRAINED_AT, LARGER = 128, 288  # pixels
 BESIDE = ('GFNet', 'DFFormer', 'AFFNet-T', 'ConvNeXt-atto', 'Swin')
@@ -87,17 +97,68 @@ def draw(folder: Path) -> Iterator[tuple[str, Figure]]:
     yield 'receptive_field.jpg', pictures.draw_fields(fields)
 
 
+def front(demo: Path, comparison: Path) -> Figure:
+    """The picture of the README: a scene of the demo, its prediction, and where filters look."""
+    data_root = demo / 'data/ADEChallengeData2016'
+    path = sorted((data_root / 'images/validation').iterdir())[0]
+    labels = np.asarray(Image.open(data_root / 'annotations/validation' / f'{path.stem}.png'))
+    model = init_model('mmfreq::mini/upernet_gfnet_h_s.py', str(demo / 'demo.pth'))
+    (found,) = predict(model, [str(path)])
+    maps = [
+        blend(found.image, labels.astype(np.int64) - 1, found.palette, 0.7),  # 0 is no class
+        blend(found.image, found.label_map, found.palette, 0.7),
+    ]
+    figure, axes = plt.subplots(1, 5, figsize=(15, 2.9), layout='constrained')
+    titles = ('image', 'truth', 'prediction')
+    for ax, title, shown in zip(axes, titles, (found.image, *maps), strict=False):
+        ax.imshow(shown)
+        ax.set_title(title)
+        ax.set_axis_off()
+    spectrum, kernels = stored_filters(trained(comparison, 'GFNet'))[0]
+    pictures.show_layer(axes[3], axes[4], spectrum, kernels)
+    axes[3].set_title('what 40 filters let pass')
+    axes[4].set_title('and where they look')
+    return figure
+
+
+def run_tools(comparison: Path, demo: Path, out_dir: Path) -> None:
+    """Pictures that other tools draw."""
+    runs = [comparison / name / 'seed_0' for name in BESIDE]
+    best = sorted(runs[0].rglob('train/**/best_*.pth'))[-1]
+    root = ('--data-root', str(demo / 'data/coco'))
+    with TemporaryDirectory() as folder:
+        for tool, *arguments in (
+            (
+                'analyze_logs',
+                *(run / 'train' for run in runs),
+                *('--keys', 'loss', 'mIoU', 'lr', '--out', out_dir / 'curves.png'),
+            ),
+            ('confusion_matrix', runs[0] / 'config.py', best, '--out', out_dir / 'confusion.png'),
+            ('browse_dataset', BROWSED, *root, '--number', 2, '--out-dir', folder),
+        ):
+            command = [sys.executable, f'tools/visualization/{tool}.py', *map(str, arguments)]
+            subprocess.run(command, check=True)
+        images = [Image.open(path) for path in sorted(Path(folder).rglob('*.*'))]
+        beside = np.concatenate([np.asarray(image.convert('RGB')) for image in images], axis=1)
+        Image.fromarray(beside).save(out_dir / 'browse.jpg')
+    for name in ('curves', 'scores', 'conditions'):
+        shutil.copy(comparison / f'{name}.png', out_dir / f'camvid_{name}.png')
+
+
 def main() -> None:
     """Run the command."""
     parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument('comparison', type=Path, help='folder of the comparison')
+    parser.add_argument('demo', type=Path, help='folder of the demo')
     parser.add_argument('--out-dir', type=Path, default=Path('docs/images'))
     args = parser.parse_args()
     args.out_dir.mkdir(parents=True, exist_ok=True)
     with errors_as_messages():
-        for file, figure in tqdm(draw(args.comparison), unit='picture'):
+        figures = chain(draw(args.comparison), [('demo.jpg', front(args.demo, args.comparison))])
+        for file, figure in tqdm(figures, unit='picture'):
             figure.savefig(args.out_dir / file, dpi=90)
             plt.close(figure)
+        run_tools(args.comparison, args.demo, args.out_dir)
 
 
 if __name__ == '__main__':

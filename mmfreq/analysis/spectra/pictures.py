@@ -22,6 +22,7 @@ __all__ = [
     'draw_masks',
     'draw_stage_filters',
     'draw_stage_spectra',
+    'show_layer',
 ]
 
 FREQUENCY = 'cycles per pixel'
@@ -47,8 +48,7 @@ def draw_filters(
     for row, (spectrum, kernels) in zip(axes, layers, strict=True):
         magnitude = spectrum.values.abs()
         count = len(kernels)
-        _show_spectrum(row[0], magnitude.square().mean(0).sqrt(), spectrum, 'viridis')
-        _show_kernel(row[1], kernels.square().mean(0).sqrt(), 'viridis')
+        show_layer(row[0], row[1], spectrum, kernels)
         name = re.sub(r'(blocks\.\d+)\.', r'\1\n', spectrum.name)  # has no room in one line
         row[0].set_title(f'{name}\nall magnitudes', fontsize=8)
         row[1].set_title('all kernels', fontsize=8)
@@ -61,6 +61,20 @@ def draw_filters(
             for ax, what in zip(panel, ('magnitude', 'phase (rad)', 'kernel'), strict=True):
                 ax.set_title(f'{noun} {number}\n{what}', fontsize=8)
     return figure
+
+
+def show_layer(left: Axes, right: Axes, spectrum: Spectrum, kernels: Tensor) -> None:
+    """Root mean square over all filters of a layer.
+
+    Args:
+        left (Axes): Where magnitudes are shown.
+        right (Axes): Where impulse responses are shown.
+        spectrum (Spectrum): Filters of the layer.
+        kernels (Tensor): Their impulse responses, shape ``(N, H, W)``.
+    """
+    magnitude = spectrum.values.abs().square().mean(0).sqrt()
+    _show_spectrum(left, magnitude, spectrum, 'viridis')
+    _show_kernel(right, kernels.square().mean(0).sqrt(), 'viridis')
 
 
 def draw_masks(title: str, images: Sequence[np.ndarray], masks: Sequence[Spectrum]) -> Figure:

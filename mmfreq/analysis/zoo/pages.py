@@ -15,6 +15,7 @@ from tabulate import tabulate
 from mmfreq.analysis.config_facts import decoder_of, family_of_type
 from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
+from mmfreq.analysis.zoo.comparisons import comparison_table, conditions_table
 from mmfreq.analysis.zoo.reproduction import reproduce_table
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
@@ -40,7 +41,7 @@ PAGES = tuple(
         Path,
         (
             *('README.md', 'docs/model_zoo.md', 'docs/flops.md', 'docs/benchmark.md'),
-            *('docs/export.md', 'docs/scaling.md', 'docs/reproduce.md'),
+            *('docs/export.md', 'docs/scaling.md', 'docs/reproduce.md', 'docs/results.md'),
             *(f'docs/families/{name}.md' for name in FAMILIES),
         ),
     )
@@ -386,6 +387,8 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     profiles_before=partial(profiles_table, name='profiles_before'),
     profiles=partial(profiles_table, name='profiles'),
     reproduce=reproduce_table,
+    camvid=partial(comparison_table, name='camvid'),
+    camvid_conditions=partial(conditions_table, name='camvid_conditions'),
 )
 for _name in FAMILIES:
     TABLES |= family_tables(_name)

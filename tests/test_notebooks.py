@@ -1,4 +1,4 @@
-"""The notebooks of docs/ run from the first cell to the last, and are stored with what they print."""
+"""The notebooks of docs/ run from the first cell to the last; what they print is stored in them."""
 
 from pathlib import Path
 

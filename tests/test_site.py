@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mmfreq.analysis.zoo.pages import FAMILIES
+
 LOADED = {('script', 'src'), ('link', 'href'), ('img', 'src'), ('iframe', 'src')}
 
 
@@ -57,6 +59,14 @@ def test_links_out_of_docs_lead_to_copies(site):
 def test_formulas_need_no_script(site):
     page = (site / 'families/hornet.html').read_text()
     assert '<math' in page and '<msub>' in page
+
+
+def test_figures_are_those_of_the_script(tmp_path):
+    subprocess.run([sys.executable, 'tools/docs/draw_mixers.py', tmp_path], check=True)
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert {name.removesuffix('.svg') for name in drawn} == set(FAMILIES)
+    kept = {path.name: path.read_text() for path in Path('docs/images/mixers').iterdir()}
+    assert drawn == kept
 
 
 def test_docstrings_are_markdown(site):

@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from browser import Browser
 
 from mmfreq.analysis.zoo.pages import FAMILIES
 
@@ -73,3 +77,25 @@ def test_docstrings_are_markdown(site):
     page = (site / 'api/backbones.html').read_text()
     assert ':class:' not in page and '====' not in page and '<th>arch</th>' in page
     assert 'drop_path_rate' in page and 'resize_mode' in page
+
+
+@pytest.fixture
+def address(site):
+    handler = partial(SimpleHTTPRequestHandler, directory=site)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+def test_in_a_browser(address, tmp_path):
+    """At the width of a phone nothing sticks out; the search finds; nothing is asked elsewhere."""
+    wide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
+    with Browser(f'{address}/families/vheat.html', tmp_path, (390, 844)) as browser:
+        browser.wait('document.readyState == "complete" && document.querySelector("math") !== null')
+        assert not browser.evaluate(wide)
+        browser.call('Page.navigate', url=f'{address}/reproduce.html?q=resize_mode')
+        browser.wait('document.querySelector(".md-search-result__link") !== null')
+        assert not browser.evaluate(wide)
+        assert all(url.startswith((address, 'data:', 'blob:')) for url in browser.requested)
+        assert not browser.complaints

@@ -12,7 +12,7 @@ from PIL import Image
 import mmfreq
 from mmfreq.datasets.mini import render_scene
 
-PAGES = ['README.md', 'CONTRIBUTING.md', *map(str, sorted(Path('docs').glob('*.md')))]
+PAGES = ['README.md', 'CONTRIBUTING.md', *map(str, sorted(Path('docs').rglob('*.md')))]
 BLOCKS = blocks('README.md')
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from griffe import Extension, Object
 
-ROLE = re.compile(r':(?:class|func|meth|mod|attr):`~?([^`]+)`')
+ROLE = re.compile(r':\w+:`~?([^`]+)`')
 WEB = re.compile(r'`([^`<]+?)\s+<([^>]+)>`_')
 TABLE = re.compile(r'^=+(?:  +=+)+\n(.+)\n(=+(?:  +=+)+)\n((?:.+\n)+?)\2$', re.MULTILINE)
 

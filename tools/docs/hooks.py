@@ -15,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 # Pages that lie beside docs, and what they are called on the site.
 PAGES = {
@@ -91,6 +92,7 @@ def _place_on_site(target: str) -> str:
 def _as_page(notebook: File, config: MkDocsConfig) -> list[File]:
     """A notebook with its outputs as a page of Markdown, and its pictures."""
     exporter = MarkdownExporter()
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
     name = posixpath.splitext(notebook.src_uri)[0]
     pictures = f'{posixpath.basename(name)}_pictures'
     content = nbformat.reads(notebook.content_string, as_version=4)

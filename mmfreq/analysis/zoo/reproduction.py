@@ -18,7 +18,7 @@ DATA_ROOTS = {
     'COCO': '/data/coco',
     'ImageNet-1k': '/data/imagenet',
 }
-HEADER = ('result of', 'published', 'source', 'file', 'command')
+HEADER = ('result of', 'published', 'command', 'file', 'source')
 
 
 def reproduce_table(sources: Sources) -> str:
@@ -40,9 +40,9 @@ def reproduce_table(sources: Sources) -> str:
         (
             f'`{name}`',
             ', '.join(values),
-            source,
-            f'[file]({released[name]})' if name in released else '',
             f'`{command_for(name, sources)}`',
+            f'[file]({released[name]})' if name in released else '',
+            source,
         )
         for (name, source), values in sorted(rows.items())
     ]

@@ -142,7 +142,12 @@ def _filter_operator(
         return kernel(x, weight, coefficients)
 
 
-@torch.library.custom_op('mmfreq::filter_gradients', mutates_args=())
+@torch.library.custom_op(
+    'mmfreq::filter_gradients',
+    mutates_args=(),
+    schema='(Tensor grad, Tensor x, Tensor weight, Tensor? coefficients, bool of_filters) '
+    '-> Tensor[]',
+)
 def _gradient_operator(
     grad: Tensor, x: Tensor, weight: Tensor, coefficients: Tensor | None, of_filters: bool
 ) -> list[Tensor]:

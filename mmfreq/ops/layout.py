@@ -81,6 +81,8 @@ def without_slow_strides(x: Tensor, dtype: torch.dtype) -> Tensor:
         return x.to(dtype, memory_format=torch.contiguous_format)
     if _is_slow(x, x.stride(-1)):
         return _with_padding(x.permute(0, 2, 3, 1), dtype).permute(0, 3, 1, 2)
+    if 0 in x.stride():  # expanded, as the gradient of a sum is; MKL of torch 2.6 refuses it
+        return x.contiguous().to(dtype)
     return x.to(dtype)
 
 

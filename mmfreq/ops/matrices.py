@@ -76,7 +76,12 @@ def constant(
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {}
 
 
-@torch.library.custom_op('mmfreq::constant', mutates_args=())
+# Operators with lists state their schema: torch 2.6 cannot read ``list[int]``.
+@torch.library.custom_op(
+    'mmfreq::constant',
+    mutates_args=(),
+    schema='(str name, str size, SymInt[] shape, ScalarType dtype, Device device) -> Tensor',
+)
 def _operator(
     name: str, size: str, shape: list[int], dtype: torch.dtype, device: torch.device
 ) -> Tensor:

@@ -113,7 +113,11 @@ def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return _empty_like(x, (x.shape[0], weight.shape[0], *x.shape[2:]))
 
 
-@torch.library.custom_op('mmfreq::convolve_1x1_gradients', mutates_args=())
+@torch.library.custom_op(
+    'mmfreq::convolve_1x1_gradients',
+    mutates_args=(),
+    schema='(Tensor grad, Tensor x, Tensor weight, bool[] wanted) -> Tensor[]',
+)
 def _gradient_operator(grad: Tensor, x: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor]:
     if x.stride(1) == 1 and _IS_INTEL:
         return _gradients_of_products(grad, x, weight, wanted)

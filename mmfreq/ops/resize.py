@@ -100,7 +100,12 @@ def resize_filter_once(
     )
 
 
-@torch.library.custom_op('mmfreq::resize_filter', mutates_args=())
+@torch.library.custom_op(
+    'mmfreq::resize_filter',
+    mutates_args=(),
+    schema='(Tensor weight, SymInt[] old_size, SymInt[] new_size, str mode, str interpolation) '
+    '-> Tensor',
+)
 def _operator(
     weight: Tensor, old_size: list[int], new_size: list[int], mode: str, interpolation: str
 ) -> Tensor:

@@ -148,7 +148,11 @@ class Block(nn.Module):
         return self.linear(y.permute(0, 2, 3, 1))
 
 
-@pytest.mark.parametrize('strict', [False, True])
+# Without is_exporting, in torch 2.6, a strict export cannot be told from compiling.
+STRICT = [False, True] if hasattr(torch.compiler, 'is_exporting') else [False]
+
+
+@pytest.mark.parametrize('strict', STRICT)
 def test_exported_graphs_have_standard_operators_only(strict):
     images = torch.randn(1, 4, 6, 8)
     block = Block().eval().requires_grad_(False)

@@ -234,3 +234,13 @@ def test_dynamic_wrong_operands_are_named():
         dynamic_filter2d(x, basis, coefficients[:, :2])
     with pytest.raises(ValueError, match='B, C, H, W'):
         dynamic_filter2d(x[0], basis, coefficients)
+
+
+@pytest.mark.parametrize('backend', ['fft', 'mixed', 'gemm'])
+def test_gradient_of_a_sum(backend):
+    """It is one number for all pixels, expanded without memory of its own."""
+    x, weight = torch.randn(2, 3, 6, 5, requires_grad=True), torch.randn(3, 6, 3, 2)
+    y = spectral_filter2d(x, weight, backend=backend)
+    (of_sum,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    (of_ones,) = torch.autograd.grad(y, x, torch.ones(y.shape))
+    torch.testing.assert_close(of_sum, of_ones)

@@ -143,7 +143,11 @@ def _decay_once(
 
 # Compiled for a CPU, an operator that the compiler does not look into: the decays are there once
 # for a size, as in eager mode.
-@torch.library.custom_op('mmfreq::heat_decay', mutates_args=())
+@torch.library.custom_op(
+    'mmfreq::heat_decay',
+    mutates_args=(),
+    schema='(Tensor weight, Tensor bias, Tensor embedding, SymInt[] size, str mode) -> Tensor',
+)
 def _operator(
     weight: Tensor, bias: Tensor, embedding: Tensor, size: list[int], mode: str
 ) -> Tensor:

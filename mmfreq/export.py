@@ -199,7 +199,7 @@ def export_onnx(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter('ignore')
-        program = torch.export.export(network, (images,), dynamic_shapes=shapes)
+        program = torch.export.export(network, (images,), dynamic_shapes=shapes, strict=False)
         _refuse_complex_numbers(program)
         exported = _translate(program, images, network.names)
     exported.model.metadata_props.update(metadata or {})
@@ -326,7 +326,10 @@ def _translate(
                 raise ValueError(
                     f'{_layer_of(node)} cannot be exported: ONNX has nothing for {node.target}'
                 ) from error
-        raise ValueError(f'the network cannot be exported: {error}') from error
+        raise ValueError(
+            f'the network cannot be exported: the exporter of torch {torch.__version__} cannot '
+            f'translate it, that of torch 2.11 may: {error}'
+        ) from error
     assert exported is not None
     return exported
 

@@ -17,6 +17,8 @@ from mmfreq.zoo import build_model
 
 onnxruntime = pytest.importorskip('onnxruntime')
 onnx = pytest.importorskip('onnx')
+if torch.__version__.startswith('2.6'):
+    pytest.skip('its exporter cannot translate batch norms', allow_module_level=True)
 
 EXPORT = 'tools/export_onnx.py'
 SEGMENTOR = 'configs/upernet_gfnet_h_s_ade20k.py'

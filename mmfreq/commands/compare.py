@@ -6,13 +6,14 @@ is given again; several such commands, as on several GPUs, share the runs.
 """
 
 import argparse
-import itertools
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from mmfreq.analysis.comparisons import tables
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.comparison import report
-from mmfreq.comparison.conditions import perform_trial, trials_of
+from mmfreq.comparison.conditions import Trial, perform_trial, trials_of
 from mmfreq.comparison.recipe import Recipe, read_recipe
 from mmfreq.comparison.runs import Run, perform, runs_of
 from mmfreq.engine.command_line import add_data_root, errors_as_messages, make_parser
@@ -31,6 +32,8 @@ from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.config_files import configs_folder
 
 __all__ = ['main']
+
+Work = tuple[Run | Trial, Callable[[], int]]
 
 EXAMPLE = """\
   mmfreq compare configs/comparisons/camvid_fpn.yml --data-root data/camvid
@@ -83,7 +86,8 @@ def main() -> None:
         if args.launcher == 'slurm':
             if 'SLURM_ARRAY_TASK_ID' not in os.environ:
                 raise ValueError('--launcher slurm is for jobs that --slurm submits')
-            sys.exit(perform_in_job(runs[int(os.environ['SLURM_ARRAY_TASK_ID'])]))
+            failed = perform_in_job(runs[int(os.environ['SLURM_ARRAY_TASK_ID'])])
+            sys.exit('\n'.join(f'error: {message}' for message in failed) or 0)
         try:
             failed = [] if args.report else perform_all(runs)
         except KeyboardInterrupt:
@@ -97,33 +101,41 @@ def main() -> None:
 
 def perform_all(runs: list[Run]) -> list[str]:
     """Go through runs, then trials; returns what is to be said about those that failed."""
+    trials = trials_of(runs)
     for run in runs:
         run.check_unchanged()
+    for trial in trials:
+        if trial.run.seed == runs[0].seed and trial.result is None:
+            trial.config_text()  # what cannot be is said before anything is trained
+    works: list[Work] = [(run, partial(perform, run)) for run in runs]
+    works += [(trial, partial(perform_trial, trial)) for trial in trials]
     failed = []
-    trials = trials_of(runs)
-    bar = tqdm(itertools.chain(runs, trials), total=len(runs) + len(trials), unit='run')
-    for item in bar:
-        if not isinstance(item, Run) and item.run.result is None:
-            continue
+    bar = tqdm(works, unit='run')
+    for item, work in bar:
         bar.set_postfix_str(f'{item}: tail -f {item.folder / "output.log"}')
-        try:
-            status = perform(item) if isinstance(item, Run) else perform_trial(item)
-        except (ValueError, OSError) as error:
-            failed.append(f'{item}: {error}')
-            continue
-        if status == REQUEUE:
-            sys.exit(REQUEUE)
-        if status:
-            failed.append(f'{item} ended with status {status}, see {item.folder / "output.log"}')
+        failed += complaints(item, work)
     return failed
 
 
-def perform_in_job(run: Run) -> int:
-    """Do a run and its trials as a job of an array; returns the exit status."""
-    status = perform(run, 'slurm')
-    if status or os.environ.get('SLURM_PROCID', '0') != '0':
-        return status
-    return max([perform_trial(trial) for trial in trials_of([run])], default=0)
+def perform_in_job(run: Run) -> list[str]:
+    """Do a run and its trials as a job of an array; returns what is to be said about failures."""
+    failed = complaints(run, partial(perform, run, 'slurm'))
+    if not failed and os.environ.get('SLURM_PROCID', '0') == '0':
+        for trial in trials_of([run]):
+            failed += complaints(trial, partial(perform_trial, trial))
+    return failed
+
+
+def complaints(item: Run | Trial, work: Callable[[], int]) -> list[str]:
+    """Do a run or a trial; returns what is to be said if it fails, and ends if it is to stop."""
+    try:
+        status = work()
+    except (ValueError, OSError) as error:
+        return [f'{item}: {error}']
+    if status == REQUEUE:
+        sys.exit(REQUEUE)
+    log = item.folder / 'output.log'
+    return [f'{item} ended with status {status}, see {log}'] if status else []
 
 
 def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
@@ -160,7 +172,11 @@ def write(recipe: Recipe, runs: list[Run], out: Path) -> None:
 def write_trials(runs: list[Run], names: list[str], out: Path) -> None:
     """Write what the trials of these runs say, if there are any."""
     results = [trial.result for trial in trials_of(runs)]
-    done = [result for result in results if result is not None]
+    order = list(runs[0].recipe.conditions)
+    done = sorted(
+        (result for result in results if result is not None),
+        key=lambda result: order.index(result['condition']),
+    )
     if not done:
         return
     tested = [name for name in names if any(result['name'] == name for result in done)]

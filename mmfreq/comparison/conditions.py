@@ -4,20 +4,20 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
+from mmengine.registry import TRANSFORMS, DefaultScope
 
 from mmfreq.analysis.comparisons.summary import score_of
-from mmfreq.analysis.speed.results import describe_machine
-from mmfreq.comparison.processes import alone, commit, run_mmfreq
+from mmfreq.comparison.processes import alone, circumstances, commit, run_mmfreq
 from mmfreq.comparison.recipe import Condition
 from mmfreq.comparison.runs import Run
+from mmfreq.engine.config_errors import explain
 from mmfreq.engine.config_options import read_with_options
 from mmfreq.utils.atomic import atomic_write
+from mmfreq.utils.config_tree import dicts_in
 
 __all__ = ['Trial', 'perform_trial', 'trials_of']
 
@@ -46,31 +46,53 @@ class Trial:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What came of it, None before it is done, and when the condition has changed since."""
+        """What came of it; None before it is done, and when condition or run are others now."""
         path = self.folder / 'result.json'
         result = json.loads(path.read_text()) if path.is_file() else {}
-        return result if result.get('change') == self.change else None
+        return result if self._origin.items() <= result.items() else None
 
     @property
-    def change(self) -> str:
-        """The condition as a text."""
+    def _origin(self) -> dict[str, Any]:
+        """What the result belongs to: the condition, and the checkpoint by step and score."""
         change = dict(options=self.condition.options, transforms=self.condition.transforms)
-        return json.dumps(change)
+        run = self.run.result or {}
+        return dict(
+            change=json.dumps(change, sort_keys=True),
+            best_step=run.get('best_step'),
+            as_trained=score_of(run) if run else None,
+        )
 
     def config_text(self) -> str:
-        """The run's config with the condition's options and transforms."""
-        options = {**self.run.recipe.options, **self.condition.options}
+        """The run's config with the condition's options and transforms.
+
+        Raises:
+            ValueError: If they change nothing about the test, or cannot be.
+        """
+        plain = self._read(self.run.recipe.options)
+        cfg = self._read({**self.run.recipe.options, **self.condition.options})
+        found = [node for _, node in dicts_in(cfg.test_dataloader.dataset) if 'pipeline' in node]
+        if self.condition.transforms and not found:
+            raise ValueError(f'{self}: the data set of the test has no pipeline for transforms')
+        for node in found:
+            *steps, last = node['pipeline']  # the last one packs what the network gets
+            node['pipeline'] = [*steps, *self.condition.transforms, last]
+        keys = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
+        if all(cfg.get(key) == plain.get(key) for key in keys):
+            raise ValueError(f'{self}: the options change nothing about the test')
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
+            for transform in self.condition.transforms:
+                try:
+                    TRANSFORMS.build(transform)
+                except (KeyError, TypeError, ValueError, ImportError) as error:
+                    raise ValueError(f'{self}: {explain(error) or error}') from error
+        return Config(cfg.to_dict()).pretty_text
+
+    def _read(self, options: dict[str, Any]) -> Any:
         cfg: Any = read_with_options(self.run.config, options)
         if cfg.get('test_dataloader') is None:  # as in the run, the validation set counts
             for part in ('dataloader', 'evaluator', 'cfg'):
                 cfg[f'test_{part}'] = cfg[f'val_{part}']
-        pipeline = list(cfg.test_dataloader.dataset.pipeline)
-        cfg.test_dataloader.dataset.pipeline = [
-            *pipeline[:-1],
-            *self.condition.transforms,
-            pipeline[-1],  # packs what the network gets
-        ]
-        return Config(cfg.to_dict()).pretty_text
+        return cfg
 
     @property
     def command(self) -> list[str]:
@@ -80,7 +102,7 @@ class Trial:
             str(self.folder / 'config.py'),
             str(self.run.checkpoint),
             *('--work-dir', str(self.folder / 'test')),
-            *(part for root in self.run.data_roots for part in ('--data-root', root)),
+            *(part for root in self.run.roots for part in ('--data-root', root)),
         ]
 
 
@@ -102,41 +124,41 @@ def trials_of(runs: Sequence[Run]) -> list[Trial]:
 
 
 def perform_trial(trial: Trial) -> int:
-    """Test and note a trial of a run that is done.
+    """Test and note a trial.
 
     Args:
         trial (Trial): The trial.
 
     Returns:
-        int: 0 when it is done, or when another process is at it; the exit status of a test that
-        failed.
+        int: 0 when it is done, when its run is not, or when another process is at it; the exit
+        status of a test that failed.
 
     Raises:
-        ValueError: If the metric was not logged.
+        ValueError: If the metric was not logged, the config has changed since the run began, or the
+            condition cannot be.
     """
-    with alone(trial.folder / 'lock', True) as lock:
-        if lock is None or trial.result is not None:
+    run = trial.run
+    with alone(trial.folder / 'lock', run.result is not None) as lock:
+        if lock is None or run.result is None or trial.result is not None:
             return 0
+        run.check_unchanged()
         (trial.folder / 'result.json').unlink(missing_ok=True)
         with atomic_write(trial.folder / 'config.py') as file:
             file.write(trial.config_text().encode())
         status = run_mmfreq(trial.command, trial.folder, lock)
         if status:
             return status
-        run, metric = trial.run, trial.run.recipe.metric
         logged = json.loads(max(trial.folder.glob('test/*/*.json')).read_text())
-        if metric not in logged:
-            raise ValueError(f'the test of {trial} has not logged {metric}')
+        if run.recipe.metric not in logged:
+            raise ValueError(f'the test of {trial} has not logged {run.recipe.metric}')
         result = dict(
             name=run.name,
             seed=run.seed,
             condition=trial.name,
-            change=trial.change,
-            metric=metric,
-            value=logged[metric],
-            as_trained=score_of(run.result or {}),
-            date=datetime.now().date().isoformat(),
-            machine=describe_machine('cuda' if torch.cuda.is_available() else 'cpu'),
+            metric=run.recipe.metric,
+            value=logged[run.recipe.metric],
+            **trial._origin,
+            **circumstances(),
             commit=commit(),
             command=shlex.join(['mmfreq', *trial.command]),
         )

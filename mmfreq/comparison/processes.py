@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
+import torch
+
+from mmfreq.analysis.speed.results import describe_machine
 from mmfreq.preemption import REQUEUE
 
-__all__ = ['alone', 'commit', 'run_mmfreq']
+__all__ = ['alone', 'circumstances', 'commit', 'run_mmfreq']
 
 
 def run_mmfreq(arguments: Sequence[str], folder: Path, lock: IO[str]) -> int:
@@ -88,3 +92,11 @@ def commit() -> str:
     except OSError:  # there is no git
         return ''
     return done.stdout.strip()
+
+
+def circumstances() -> dict[str, str]:
+    """Date and machine of a result."""
+    return dict(
+        date=datetime.now().date().isoformat(),
+        machine=describe_machine('cuda' if torch.cuda.is_available() else 'cpu'),
+    )

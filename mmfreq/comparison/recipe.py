@@ -1,6 +1,7 @@
 """What is compared: configs, seeds and a metric, read from one file."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ class Recipe:
     conditions: dict[str, Condition] = field(default_factory=dict)
 
 
-_TYPES = dict(configs=dict, metric=str, seeds=list, rule=str, options=dict, conditions=dict)
+_TYPES: dict[str, type] = dict(
+    configs=dict, metric=str, seeds=list, rule=str, options=dict, conditions=dict
+)
 _MAY_BE_EMPTY = ('options', 'conditions')
 
 
@@ -82,10 +85,7 @@ def read_recipe(path: str | Path) -> Recipe:
     if not isinstance(content, dict):
         raise ValueError(f'{path} must hold keys and values, got {type(content).__name__}')
     _check_keys(str(path), content, Recipe)
-    for key, value in content.items():
-        if not isinstance(value, _TYPES[key]) or (key not in _MAY_BE_EMPTY and not value):
-            kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[_TYPES[key]]
-            raise ValueError(f'{path}: {key} must be {kind}, got {value!r}')
+    _check_types(str(path), content, _TYPES, _MAY_BE_EMPTY)
     missing = {'configs', 'metric'} - set(content)
     if missing:
         raise ValueError(f'{path} has no {", ".join(sorted(missing))}')
@@ -99,7 +99,7 @@ def read_recipe(path: str | Path) -> Recipe:
         raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
     _read_numbers(recipe.options)
     for name, given in recipe.conditions.items():
-        if not isinstance(name, str) or re.search(r'/|^\.', name):
+        if not isinstance(name, str) or not name or re.search(r'/|^\.', name):
             raise ValueError(
                 f'{path}: conditions must have a name without / and a dot in front, got {name!r}'
             )
@@ -122,9 +122,8 @@ def _read_condition(where: str, given: Any, recipe: Recipe) -> Condition:
     if not isinstance(given, dict):
         raise ValueError(f'{where} must be a mapping, got {given!r}')
     _check_keys(where, given, Condition)
+    _check_types(where, given, dict(options=dict, transforms=list, networks=list), ('options',))
     condition = Condition(**given)
-    if not isinstance(condition.options, dict):
-        raise ValueError(f'{where}: options must be a mapping, got {condition.options!r}')
     _read_numbers(condition.options)
     for transform in condition.transforms:
         if not isinstance(transform, dict) or 'type' not in transform:
@@ -143,6 +142,15 @@ def _check_keys(where: str, given: dict[Any, Any], kind: type[Recipe] | type[Con
     for key in given:
         if key not in known:
             raise ValueError(f'{where}: {key} is unknown{nearest(str(key), known)}')
+
+
+def _check_types(
+    where: str, given: dict[str, Any], types: dict[str, type], may_be_empty: Sequence[str]
+) -> None:
+    for key, value in given.items():
+        if not isinstance(value, types[key]) or (key not in may_be_empty and not value):
+            kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[types[key]]
+            raise ValueError(f'{where}: {key} must be {kind}, got {value!r}')
 
 
 def _read_numbers(options: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mmfreq.analysis.comparisons.summary import (
     Summary,
     average_of,
+    complete,
     conditions_of,
     score_of,
     under,
@@ -133,16 +134,19 @@ def draw_trials(results: Sequence[dict[str, Any]], names: Sequence[str]) -> Figu
         Figure: A row for each condition, a column for each network; means over the seeds relative
         to those as trained.
     """
+    results = complete(results)
     conditions = conditions_of(results)
     kept = np.full((len(conditions), len(names)), math.nan)
     for (row, condition), (column, name) in itertools.product(
         enumerate(conditions), enumerate(names)
     ):
         found = under(results, condition)
-        kept[row, column] = average_of(found, name, 'value') / average_of(found, name, 'as_trained')
+        plain = average_of(found, name, 'as_trained')
+        if plain:
+            kept[row, column] = average_of(found, name, 'value') / plain
     size = (2.5 + 0.75 * len(names), 1.8 + 0.32 * len(kept))
     figure, axes = plt.subplots(figsize=size, layout='constrained')
-    shown = axes.imshow(kept, vmin=0, vmax=1, cmap='viridis', aspect='auto')
+    shown = axes.imshow(kept, vmin=0, vmax=max(1, np.nanmax(kept)), cmap='viridis', aspect='auto')
     for row, column in np.argwhere(~np.isnan(kept)):
         share = kept[row, column]
         colour = 'black' if share > 0.6 else 'white'

@@ -6,16 +6,13 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
 from mmfreq.analysis.cost.flops import count_params
-from mmfreq.analysis.speed.results import describe_machine
-from mmfreq.comparison.processes import alone, commit, run_mmfreq
+from mmfreq.comparison.processes import alone, circumstances, commit, run_mmfreq
 from mmfreq.comparison.recipe import Recipe
 from mmfreq.engine.config_options import read_with_options
 from mmfreq.engine.data_roots import set_data_root
@@ -63,10 +60,14 @@ class Run:
     def read_config(self) -> Config:
         """The same with the folder of the data."""
         cfg = Config.fromfile(self.config_file)
-        roots = self.data_roots or (self.result or {}).get('data_roots')
-        if roots:
-            set_data_root(cfg, list(roots))
+        if self.roots:
+            set_data_root(cfg, list(self.roots))
         return cfg
+
+    @property
+    def roots(self) -> Sequence[str]:
+        """``data_roots``, or those that it was trained with where none are given."""
+        return self.data_roots or (self.result or {}).get('data_roots', ())
 
     def check_unchanged(self) -> None:
         """Note what is trained when it begins, and make sure later that it is still the same.
@@ -240,8 +241,7 @@ def _result_of(run: Run, cfg: Config) -> dict[str, Any]:
         steps=curve[-1][0],
         wall_s=round(wall),
         step_s=step,
-        date=datetime.now().date().isoformat(),
-        machine=describe_machine('cuda' if torch.cuda.is_available() else 'cpu'),
+        **circumstances(),
         commit=(run.folder / 'commit').read_text(),
         command=shlex.join(['mmfreq', *run.train_command]),
         data_roots=run.data_roots,

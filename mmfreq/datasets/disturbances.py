@@ -10,12 +10,15 @@ from mmfreq.registry import TRANSFORMS
 
 __all__ = ['Corrupt', 'RemoveBand']
 
+OWN_SEED = ('glass_blur', 'impulse_noise')  # draw from generators of their own
+
 
 @TRANSFORMS.register_module()
 class Corrupt(BaseTransform):
     """One of the corruptions of ImageNet-C (arXiv 1903.12261), by the package imagecorruptions.
 
-    Random ones, such as noise, are drawn anew for each image, and are the same in each test.
+    Random ones, such as noise, differ from image to image, and are the same for an image in each
+    test.
 
     Args:
         corruption (str): ``'gaussian_noise'``, ``'gaussian_blur'``, ``'defocus_blur'``,
@@ -44,14 +47,18 @@ class Corrupt(BaseTransform):
         self.severity = severity
 
     def transform(self, results: dict) -> dict:
-        """Corrupt ``img``, uint8 and BGR as it is read."""
+        """Corrupt ``img``, uint8 and BGR as it is read, of at least 32 pixels a side."""
         from imagecorruptions import corrupt
 
-        state = np.random.get_state()
-        np.random.seed(zlib.crc32(str(results.get('img_path')).encode()))
         rgb = np.ascontiguousarray(results['img'][..., ::-1])
-        corrupted = corrupt(rgb, corruption_name=self.corruption, severity=self.severity)
-        np.random.set_state(state)
+        seed = zlib.crc32(rgb.tobytes())
+        own = dict(seed=seed) if self.corruption in OWN_SEED else {}
+        state = np.random.get_state()
+        np.random.seed(seed)
+        try:
+            corrupted = corrupt(rgb, self.severity, self.corruption, **own)
+        finally:
+            np.random.set_state(state)
         results['img'] = np.ascontiguousarray(corrupted[..., ::-1])
         return results
 
@@ -73,8 +80,10 @@ class RemoveBand(BaseTransform):
     """
 
     def __init__(self, low: float = 0.0, high: float = HIGHEST) -> None:
-        if not 0 <= low < high:
-            raise ValueError(f'low must be between 0 and high, got {low} and {high}')
+        if not 0 <= low < min(high, HIGHEST):
+            raise ValueError(
+                f'low must be from 0 to below high and {HIGHEST:.3f}, got {low}, {high}'
+            )
         self.low = low
         self.high = high
 

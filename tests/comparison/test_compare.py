@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config as MMConfig
 from PIL import Image
 from process import ADE, output, python
 
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.analysis.comparisons.tables import read_runs, runs_csv, runs_table, trials_table
-from mmfreq.comparison.conditions import trials_of
-from mmfreq.comparison.recipe import Recipe, read_recipe
+from mmfreq.commands.compare import complaints
+from mmfreq.comparison.conditions import perform_trial, trials_of
+from mmfreq.comparison.recipe import Condition, Recipe, read_recipe
 from mmfreq.comparison.report import draw_trials
 from mmfreq.comparison.runs import runs_of
 
@@ -44,7 +46,7 @@ def test_statistics_are_those_of_the_formulas():
     assert (b.score, b.difference, b.seeds) == (15.0, 3.0, 2)
     assert b.spread == pytest.approx(8**0.5)
     assert b.error == pytest.approx(math.sqrt(2.0**2 / 3 + 8 / 2))
-    assert '| b | 2.00 M | 2 | 1.00 | 15.00 ± 2.83 | +3.00 ± 2.31 | 0.50 |' in ' '.join(
+    assert '| b | 2.00 M | 2 | 1.00 | 15.00 ± 2.83 | +3.00 ± 2.31 |' in ' '.join(
         runs_table([a, b], 'mIoU', True).split()
     )
 
@@ -78,8 +80,8 @@ def test_curves_are_in_the_csv():
         runs_csv([result('a', 0, 10.0) | dict(commit='c', command='mmfreq train')]).splitlines()
     )
     assert row['curve'] == '10:0.25 20:1' and row['command'] == 'mmfreq train'
-    known = dict(step_s=0.5, val=1.0, test=10.0, params=2_000_000, seed=0, name='a')
-    (read,) = read_runs([row | dict(step_s='0.5', params='2000000')])
+    known = dict(val=1.0, test=10.0, params=2_000_000, seed=0, name='a')
+    (read,) = read_runs([row | dict(params='2000000')])
     assert known.items() <= read.items()
 
 
@@ -145,6 +147,9 @@ def test_conditions_are_read_and_named(tmp_path):
         (dict(networks=['aa']), "networks has 'aa', which is not in configs; did you mean a?"),
         (dict(transforms=['blur']), "transforms must have a type each, got 'blur'"),
         (dict(options=[1]), 'options must be a mapping'),
+        (dict(networks=None), 'networks must be a list, got None'),
+        (dict(transforms=None), 'transforms must be a list, got None'),
+        (dict(networks='a'), "networks must be a list, got 'a'"),
         (3, 'conditions: c must be a mapping, got 3'),
     ],
 )
@@ -163,24 +168,119 @@ def trial(name, seed, condition, value, as_trained):
     )
 
 
-def test_trials_are_means_over_seeds():
+def test_trials_are_means_over_the_seeds_that_have_all_of_them():
     results = [
         trial('a', 0, 'blur', 10.0, 40.0),
         trial('a', 1, 'blur', 20.0, 44.0),
         trial('a', 0, 'large', 30.0, 40.0),
+        trial('a', 1, 'large', 33.0, 44.0),
+        trial('a', 2, 'blur', 99.0, 99.0),  # interrupted
         trial('b', 0, 'blur', 5.0, 20.0),
+        trial('c', 0, 'blur', 0.0, 0.0),
     ]
-    lines = [line.split('|')[1:-1] for line in trials_table(results, ['a', 'b']).splitlines()]
+    lines = [line.split('|')[1:-1] for line in trials_table(results, ['a', 'b', 'c']).splitlines()]
     cells = [[cell.strip() for cell in line] for line in lines]
-    assert cells[0] == ['mIoU', 'a', 'b']
+    assert cells[0] == ['mIoU', 'a', 'b', 'c']
     assert cells[2:] == [
-        ['as trained', '42.00', '20.00'],
-        ['blur', '15.00', '5.00'],
-        ['large', '30.00', ''],
+        ['as trained', '42.00', '20.00', '0.00'],
+        ['blur', '15.00', '5.00', '0.00'],
+        ['large', '31.50', '', ''],
     ]
-    figure = draw_trials(results, ['a', 'b'])
-    shown = {text.get_text() for text in figure.axes[0].texts}
-    assert shown == {'36%', '75%', '25%'}  # 15 / 42, 30 / 40 of the same run, 5 / 20
+    figure = draw_trials(results, ['a', 'b', 'c'])
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown == ['36%', '25%', '75%']  # 15 / 42, 5 / 20, 31.5 / 42; of nothing there is none
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """Trials of a run that is done, by the name of the condition."""
+
+    def make(config, **conditions):
+        path = tmp_path / 'mine.py'
+        path.write_text(config)
+        given = {name: Condition(**content) for name, content in conditions.items()}
+        recipe = Recipe({'a': str(path)}, 'mIoU', [0], conditions=given)
+        (run,) = runs_of(recipe, tmp_path / 'out')
+        run.check_unchanged()
+        (run.folder / 'result.json').write_text(json.dumps(dict(val=3.0, best_step=2, test=4.0)))
+        return {trial.name: trial for trial in trials_of([run])}
+
+    return make
+
+
+BLUR = dict(type='mmfreq.Corrupt', corruption='gaussian_blur')
+
+
+def test_a_trial_is_done_as_long_as_condition_and_checkpoint_are_the_same(trials):
+    config = f"_base_ = '{Path(ADE).resolve()}'\n"
+    first = trials(config, blur=dict(transforms=[BLUR]))['blur']
+    assert first.result is None
+    path = first.folder / 'result.json'
+    path.parent.mkdir(parents=True)
+    change = json.dumps(dict(options={}, transforms=[BLUR]), sort_keys=True)
+    path.write_text(json.dumps(dict(value=2.0, change=change, best_step=2, as_trained=4.0)))
+    assert first.result['value'] == 2.0
+    other = trials(config, blur=dict(transforms=[BLUR | dict(severity=5)]))['blur']
+    assert other.result is None
+    again = trials(config, blur=dict(transforms=[dict(reversed(BLUR.items()))]))['blur']
+    assert again.result is not None, 'the order of keys says nothing'
+    (again.run.folder / 'result.json').write_text(json.dumps(dict(val=3, best_step=4, test=4.0)))
+    assert again.result is None, 'the run was trained anew'
+
+
+def test_a_changed_config_stops_a_trial(trials):
+    config = f"_base_ = '{Path(ADE).resolve()}'\n"
+    found = trials(config, blur=dict(transforms=[BLUR]))['blur']
+    Path(found.run.config).write_text(config + 'randomness = dict(seed=3)\n')
+    with pytest.raises(ValueError, match='its config, or options or metric'):
+        perform_trial(found)
+
+
+def test_conditions_that_cannot_be_are_said_before_a_training(trials):
+    config = f"_base_ = '{Path(ADE).resolve()}'\n"
+    found = trials(
+        config,
+        none=dict(options={'val_dataloader.batch_size': 3}),
+        kind=dict(transforms=[dict(type='mmfreq.Corupt')]),
+        corruption=dict(transforms=[dict(type='mmfreq.Corrupt', corruption='blurr')]),
+        good=dict(transforms=[BLUR], options={'scale': [64, 48]}),
+    )
+    for name, message in (
+        ('none', 'change nothing about the test'),
+        ('kind', 'mmfreq.Corupt'),
+        ('corruption', 'corruption must be one of'),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            found[name].config_text()
+        assert str(error.value).startswith(f'a, seed 0, {name}: ')
+    assert '(64, 48)' in found['good'].config_text() or '64,' in found['good'].config_text()
+
+
+def test_conditions_reach_wrapped_data_sets_and_validation_sets(trials):
+    config = f"""_base_ = '{Path(ADE).resolve()}'
+inner = dict(_base_.val_dataloader.dataset)
+val_dataloader = dict(
+    dataset=dict(_delete_=True, type='ConcatDataset', datasets=[inner, inner])
+)
+test_dataloader = test_evaluator = test_cfg = None
+"""
+    text = trials(config, blur=dict(transforms=[BLUR]))['blur'].config_text()
+    cfg = MMConfig.fromstring(text, '.py')
+    for data in cfg.test_dataloader.dataset.datasets:
+        assert [step['type'] for step in data['pipeline'][-2:]] == [
+            'mmfreq.Corrupt',
+            'PackSegInputs',
+        ]
+
+
+def test_a_trial_that_fails_or_is_to_stop_says_so(trials):
+    found = trials('value = 1', blur=dict(transforms=[BLUR]))['blur']
+    said = complaints(found, lambda: -9)
+    assert said == [f'a, seed 0, blur ended with status -9, see {found.folder}/output.log']
+    assert complaints(found, lambda: 0) == []
+    with pytest.raises(SystemExit) as ended:
+        complaints(found, lambda: 85)
+    assert ended.value.code == 85
 
 
 @pytest.fixture(scope='module')

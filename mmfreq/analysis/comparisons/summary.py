@@ -5,7 +5,17 @@ from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-__all__ = ['FIELDS', 'Summary', 'score_of', 'summarize']
+__all__ = [
+    'FIELDS',
+    'TRIAL_FIELDS',
+    'Summary',
+    'average_of',
+    'complete',
+    'conditions_of',
+    'score_of',
+    'summarize',
+    'under',
+]
 
 FIELDS = (
     'name',
@@ -26,6 +36,20 @@ FIELDS = (
     'data_roots',
     'curve',
 )
+TRIAL_FIELDS = (
+    'name',
+    'seed',
+    'condition',
+    'change',
+    'metric',
+    'value',
+    'as_trained',
+    'best_step',
+    'date',
+    'machine',
+    'commit',
+    'command',
+)
 
 
 class Summary(NamedTuple):
@@ -40,7 +64,6 @@ class Summary(NamedTuple):
         spread (float): Standard deviation over the seeds, NaN for a single one.
         difference (float): To the mean of the first network.
         error (float): Standard error of the difference, NaN if a network has a single run.
-        step_s (float): Seconds of a training step, mean over the runs.
     """
 
     name: str
@@ -51,7 +74,6 @@ class Summary(NamedTuple):
     spread: float
     difference: float
     error: float
-    step_s: float
 
 
 def summarize(results: Sequence[dict[str, Any]], names: Iterable[str]) -> list[Summary]:
@@ -93,7 +115,6 @@ def summarize(results: Sequence[dict[str, Any]], names: Iterable[str]) -> list[S
                 spread,
                 mean(scores) - first.score if first else 0.0,
                 error if first else 0.0,
-                mean(result['step_s'] for result in runs),
             )
         )
     return summaries
@@ -109,6 +130,20 @@ def conditions_of(results: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(result['condition'] for result in results))
 
 
+def complete(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Results of those runs alone that have one under each condition that their network has one of.
+
+    So that the means of a network are over the same runs.
+    """
+    wanted: dict[str, set[str]] = {}
+    found: dict[tuple[str, int], set[str]] = {}
+    for result in results:
+        wanted.setdefault(result['name'], set()).add(result['condition'])
+        found.setdefault((result['name'], result['seed']), set()).add(result['condition'])
+    whole = {run for run, conditions in found.items() if conditions == wanted[run[0]]}
+    return [result for result in results if (result['name'], result['seed']) in whole]
+
+
 def under(results: Sequence[dict[str, Any]], condition: str) -> list[dict[str, Any]]:
     """The results under one condition."""
     return [result for result in results if result['condition'] == condition]
@@ -116,5 +151,5 @@ def under(results: Sequence[dict[str, Any]], condition: str) -> list[dict[str, A
 
 def average_of(results: Sequence[dict[str, Any]], name: str, key: str) -> float:
     """Mean of a number over the runs of a network, NaN without any."""
-    runs = {result['seed']: float(result[key]) for result in results if result['name'] == name}
+    runs = {int(result['seed']): float(result[key]) for result in results if result['name'] == name}
     return mean(runs.values()) if runs else math.nan

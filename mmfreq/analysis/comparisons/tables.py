@@ -10,8 +10,10 @@ from tabulate import tabulate
 
 from mmfreq.analysis.comparisons.summary import (
     FIELDS,
+    TRIAL_FIELDS,
     Summary,
     average_of,
+    complete,
     conditions_of,
     under,
 )
@@ -38,7 +40,6 @@ def runs_table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> st
         f'{metric}, val, best',
         f'{metric}, {"test" if is_tested else "val"}',
         f'difference to {first}',
-        's per step',
     )
     digits = 2 if max(abs(summary.score) for summary in summaries) > 1 else 4  # AP is a share
     rows = []
@@ -52,7 +53,6 @@ def runs_table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> st
                 f'{summary.val:.{digits}f}',
                 f'{summary.score:.{digits}f}{_plus_minus(summary.spread, digits)}',
                 '' if summary.name == first else difference,
-                f'{summary.step_s:.2f}',
             )
         )
     return tabulate(rows, header, tablefmt='github', disable_numparse=True)
@@ -60,13 +60,9 @@ def runs_table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> st
 
 def runs_csv(results: Sequence[dict[str, Any]]) -> str:
     """A line for each run; its curve as ``step:value`` pairs."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, FIELDS, lineterminator='\n')
-    writer.writeheader()
-    for result in results:
-        curve = ' '.join(f'{step}:{value:g}' for step, value in result['curve'])
-        writer.writerow({**result, 'curve': curve})
-    return file.getvalue()
+    curves = [' '.join(f'{step}:{value:g}' for step, value in r['curve']) for r in results]
+    rows = [{**result, 'curve': curve} for result, curve in zip(results, curves, strict=True)]
+    return _csv(rows, FIELDS)
 
 
 def read_runs(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
@@ -78,7 +74,6 @@ def read_runs(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
             'params': int(row['params']),
             'val': float(row['val']),
             'test': float(row['test']) if row['test'] else None,
-            'step_s': float(row['step_s']),
         }
         for row in rows
     ]
@@ -86,15 +81,13 @@ def read_runs(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
 
 def trials_csv(results: Sequence[dict[str, Any]]) -> str:
     """A line for each trial that is done."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(results[0]), lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(results)
-    return file.getvalue()
+    return _csv(results, TRIAL_FIELDS)
 
 
 def trials_table(results: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
     """A line for each condition, a column for each network: means over the seeds.
+
+    Runs that miss some of their network's conditions are left out.
 
     Args:
         results (Sequence[dict]): Results of trials.
@@ -103,6 +96,7 @@ def trials_table(results: Sequence[dict[str, Any]], names: Sequence[str]) -> str
     Returns:
         str: Table in Markdown, its first line as trained.
     """
+    results = complete(results)
     rows = [('as trained', [average_of(results, name, 'as_trained') for name in names])]
     for condition in conditions_of(results):
         found = under(results, condition)
@@ -113,6 +107,14 @@ def trials_table(results: Sequence[dict[str, Any]], names: Sequence[str]) -> str
         for name, row in rows
     ]
     return tabulate(shown, (results[0]['metric'], *names), tablefmt='github', disable_numparse=True)
+
+
+def _csv(rows: Iterable[dict[str, Any]], fields: Sequence[str]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fields, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def _plus_minus(spread: float, digits: int) -> str:

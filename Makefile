@@ -36,7 +36,7 @@ dist: setup  ## Build the source distribution, and from it the wheel, into dist/
 	@$(BIN)/python -m build
 
 site: setup  ## Build the site of docs/ into site/, with warnings as errors
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:  ## Remove .venv, the site and caches of tools; the built mmcv wheel stays in its cache folder
 	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache

@@ -1,11 +1,12 @@
-"""The notebooks of docs/ run from the first cell to the last; what they print is stored in them."""
+"""The notebooks of docs/ run from the first cell to the last, and have outputs of such a run."""
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from pages import desk
+
+nbformat = pytest.importorskip('nbformat')  # the extra docs, with Python 3.11 or newer
+NotebookClient = pytest.importorskip('nbclient').NotebookClient
 
 NOTEBOOKS = sorted(Path('docs/notebooks').glob('*.ipynb'))
 

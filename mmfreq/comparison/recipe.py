@@ -149,8 +149,8 @@ def _check_types(
 ) -> None:
     for key, value in given.items():
         if not isinstance(value, types[key]) or (key not in may_be_empty and not value):
-            kind = {dict: 'a mapping', list: 'a list', str: 'a name'}[types[key]]
-            raise ValueError(f'{where}: {key} must be {kind}, got {value!r}')
+            names: dict[type, str] = {dict: 'a mapping', list: 'a list', str: 'a name'}
+            raise ValueError(f'{where}: {key} must be {names[types[key]]}, got {value!r}')
 
 
 def _read_numbers(options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmfreq.utils.config_tree import as_list, dicts_in, package_of, type_name
@@ -106,13 +107,15 @@ def show_predictions(cfg: Config, folder: str) -> None:
 
 
 def show_nothing(cfg: Config) -> None:
-    """Switch the hooks that draw off: they draw every image of a test, and take a second for each.
+    """Switch the hooks that draw off: in a test they draw every image, into the folder of the run.
 
     Args:
         cfg (Config): Config, changed in place.
     """
     for library in LIBRARIES.values():
         for hook in _drawing_hooks(cfg, library):
+            if hook.get(library.switch):
+                print_log('pictures of a test are drawn with --show-dir alone', 'current')
             hook[library.switch] = False
 
 

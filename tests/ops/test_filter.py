@@ -5,6 +5,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmfreq.ops import dynamic_filter2d, spectral_filter2d
 from mmfreq.ops.kernels import fft
+from mmfreq.ops.layout import without_slow_strides
 
 SIZES = [(1, 1), (1, 4), (2, 2), (3, 5), (4, 6), (5, 4), (7, 7), (8, 3)]
 
@@ -244,3 +245,9 @@ def test_gradient_of_a_sum(backend):
     (of_sum,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
     (of_ones,) = torch.autograd.grad(y, x, torch.ones(y.shape))
     torch.testing.assert_close(of_sum, of_ones)
+
+
+def test_expanded_features_get_memory_of_their_own():
+    """MKL of torch 2.6 refuses strides of zero."""
+    expanded = torch.ones(()).expand(2, 3, 6, 5)
+    assert 0 not in without_slow_strides(expanded, torch.float32).stride()

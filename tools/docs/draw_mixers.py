@@ -223,7 +223,11 @@ def draw(name: str, path: Path) -> None:
         _draw_arrow(axes, boxes[arrow[0]], boxes[arrow[1]], *arrow[2:])
     for box in boxes.values():
         _draw_box(axes, box)
-    figure.savefig(path, transparent=True, metadata={'Date': None} if path.suffix == '.svg' else {})
+    figure.savefig(
+        path,
+        transparent=True,
+        metadata={'Date': None, 'Creator': None} if path.suffix == '.svg' else {},
+    )
     plt.close(figure)
 
 

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from mmengine.config import Config
 from PIL import Image
 from skimage import data
 from torch import nn
@@ -26,12 +25,15 @@ from mmfreq.analysis.inputs import open_backbone, preprocess
 from mmfreq.analysis.spectra import pictures
 from mmfreq.analysis.spectra.filters import gains_for, masks_for, stored_decays, stored_filters
 from mmfreq.analysis.spectra.fourier import amplitude_over_depth, effective_receptive_field
+from mmfreq.comparison.recipe import read_recipe
+from mmfreq.comparison.runs import Run, runs_of
 from mmfreq.engine.command_line import errors_as_messages, make_parser
 from mmfreq.inference.drawing import blend
 from mmfreq.inference.model import init_model
 from mmfreq.inference.predict import predict
 
 EXAMPLE = '  python tools/docs/draw_pictures.py work_dirs/camvid_fpn work_dirs/demo'
+RECIPE = 'configs/comparisons/camvid_fpn.yml'
 BROWSED = 'configs/retinanet_gfnet_h_ti_coco.py'
 PHOTOS = ('coffee', 'chelsea', 'rocket')
 TRAINED_AT, LARGER = 128, 288  # pixels
@@ -50,13 +52,16 @@ def photos(side: int) -> list[np.ndarray]:
     return images
 
 
+def run_of(folder: Path, name: str) -> Run:
+    """First run of a network of the comparison."""
+    recipe = read_recipe(RECIPE)
+    return next(run for run in runs_of(recipe, folder) if run.name == name)
+
+
 def trained(folder: Path, name: str, size: int = TRAINED_AT) -> nn.Module:
     """Backbone of a network of the comparison, its filters resized to another image size."""
-    run = folder / name / 'seed_0'
-    found = sorted((run / 'train').rglob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise FileNotFoundError(f'{run} has no best checkpoint; train it, see make pictures')
-    return open_backbone(Config.fromfile(run / 'config.py'), str(found[-1]), size)
+    run = run_of(folder, name)
+    return open_backbone(run.read_config(), str(run.checkpoint), size)
 
 
 def draw(folder: Path) -> Iterator[tuple[str, Figure]]:
@@ -116,25 +121,28 @@ def front(demo: Path, comparison: Path) -> Figure:
         ax.set_axis_off()
     spectrum, kernels = stored_filters(trained(comparison, 'GFNet'))[0]
     pictures.show_layer(axes[3], axes[4], spectrum, kernels)
-    axes[3].set_title('what 40 filters let pass')
-    axes[4].set_title('and where they look')
+    axes[3].set_title(f'what {len(kernels)} filters let pass')
+    axes[4].set_title('where they look')
     return figure
 
 
 def run_tools(comparison: Path, demo: Path, out_dir: Path) -> None:
     """Pictures that other tools draw."""
-    runs = [comparison / name / 'seed_0' for name in BESIDE]
-    best = sorted(runs[0].rglob('train/**/best_*.pth'))[-1]
-    root = ('--data-root', str(demo / 'data/coco'))
+    runs = [run_of(comparison, name) for name in BESIDE]
+    camvid = ('--data-root', *runs[0].roots)
+    rendered = ('--data-root', demo / 'data/coco')
     with TemporaryDirectory() as folder:
         for tool, *arguments in (
             (
                 'analyze_logs',
-                *(run / 'train' for run in runs),
+                *(run.folder / 'train' for run in runs),
                 *('--keys', 'loss', 'mIoU', 'lr', '--out', out_dir / 'curves.png'),
             ),
-            ('confusion_matrix', runs[0] / 'config.py', best, '--out', out_dir / 'confusion.png'),
-            ('browse_dataset', BROWSED, *root, '--number', 2, '--out-dir', folder),
+            (
+                *('confusion_matrix', runs[0].config_file, runs[0].checkpoint, *camvid),
+                *('--out', out_dir / 'confusion.png'),
+            ),
+            ('browse_dataset', BROWSED, *rendered, '--number', 2, '--out-dir', folder),
         ):
             command = [sys.executable, f'tools/visualization/{tool}.py', *map(str, arguments)]
             subprocess.run(command, check=True)

@@ -99,14 +99,19 @@ def main() -> None:
         sys.exit(1)
 
 
-def perform_all(runs: list[Run]) -> list[str]:
-    """Go through runs, then trials; returns what is to be said about those that failed."""
-    trials = trials_of(runs)
+def check(runs: list[Run]) -> None:
+    """Read all configs and conditions, so that what cannot be is said before a training."""
     for run in runs:
         run.check_unchanged()
-    for trial in trials:
+    for trial in trials_of(runs):
         if trial.run.seed == runs[0].seed and trial.result is None:
-            trial.config_text()  # what cannot be is said before anything is trained
+            trial.config_text()
+
+
+def perform_all(runs: list[Run]) -> list[str]:
+    """Go through runs, then trials; returns what is to be said about those that failed."""
+    check(runs)
+    trials = trials_of(runs)
     works: list[Work] = [(run, partial(perform, run)) for run in runs]
     works += [(trial, partial(perform_trial, trial)) for trial in trials]
     failed = []
@@ -196,8 +201,7 @@ def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run])
 
     Jobs are numbers of runs of the recipe as it is now, so they get a copy.
     """
-    for run in runs:
-        run.check_unchanged()
+    check(runs)
     left = [
         i
         for i, run in enumerate(runs)

@@ -121,6 +121,7 @@ def test_an_array_of_jobs_does_the_runs_of_a_comparison(cluster, data, tmp_path)
         '  train_cfg.max_iters: 2\n  train_cfg.val_interval: 2\n'
         '  train_dataloader.dataset.indices: 5\n  val_dataloader.dataset.indices: 5\n'
         '  test_dataloader.dataset.indices: 5\n'
+        'conditions: {small: {options: {scale: [64, 48]}}}\n'
     )
     where = ('--out', tmp_path / 'out', '--data-root', data)
     compare = (sys.executable, 'tools/compare.py', recipe, *where)
@@ -134,7 +135,8 @@ def test_an_array_of_jobs_does_the_runs_of_a_comparison(cluster, data, tmp_path)
         return subprocess.run(['squeue', '-h', '-j', job], capture_output=True, text=True).stdout
 
     wait_for(lambda: len(list(tmp_path.glob('out/*/seed_3/result.json'))) == 2, 240, logs)
-    wait_for(lambda: not waiting(), 60, waiting)
+    wait_for(lambda: not waiting(), 120, waiting)
+    assert '2 of 2 trials are done' in output(run(*compare, '--report'))
     assert '2 of 2 runs are done' in output(run(*compare, '--report'))
     assert 'all runs are done' in output(run(*compare, '--slurm', 'low', **TWO_NODES))
 

@@ -37,7 +37,7 @@ RECIPE = 'configs/comparisons/camvid_fpn.yml'
 BROWSED = 'configs/retinanet_gfnet_h_ti_coco.py'
 PHOTOS = ('coffee', 'chelsea', 'rocket')
 TRAINED_AT, LARGER = 128, 288  # pixels
-BESIDE = ('GFNet', 'DFFormer', 'AFFNet-T', 'ConvNeXt-atto', 'Swin')
+BESIDE = ('GFNet', 'DFFormer', 'AFFNet-T', 'ConvNeXt-atto', 'ResNet-18')
 
 
 def photos(side: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-# Width and depth of ConvNeXt's "atto", which all networks have that take any.
+# Width and depth of ConvNeXt's "atto", for networks that take any.
 _base_ = './_fpn.py'
 embed_dims = [40, 80, 160, 320]
 depths = [2, 2, 6, 2]

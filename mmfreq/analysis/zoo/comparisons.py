@@ -1,11 +1,15 @@
 """Tables of trainings that were compared, from what ``mmfreq compare`` wrote."""
 
+from pathlib import Path
+
+from tabulate import tabulate
+
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.analysis.comparisons.tables import read_runs, runs_table, trials_table
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.facts import measured_rows
 
-__all__ = ['comparison_table', 'conditions_table']
+__all__ = ['comparison_table', 'conditions_table', 'shift_table']
 
 
 def comparison_table(sources: Sources, name: str) -> str:
@@ -42,3 +46,28 @@ def conditions_table(sources: Sources, name: str) -> str:
     rows = measured_rows(name)
     networks = list(dict.fromkeys(row['name'] for row in rows))
     return f'{trials_table(rows, networks)}\n\nOf the networks above, {sources.note(name)}.'
+
+
+def shift_table(sources: Sources, name: str) -> str:
+    """Labels that stay when the camera moves, near the borders of an image and inside.
+
+    Args:
+        sources (Sources): Where everything is from.
+        name (str): Name of the measurement, lines of ``shift_consistency.py``.
+
+    Returns:
+        str: Table in Markdown, with how it was made.
+    """
+    rows = measured_rows(name)
+    lines = []
+    for row in rows:
+        near, inside = (float(row[key]) for key in ('equal_near_border', 'equal_inside'))
+        network = Path(row['config']).parents[1].name
+        lines.append((network, f'{near:.1%}', f'{inside:.1%}', f'{100 * (near - inside):+.1f}'))
+    header = ('network', 'equal labels near a border', 'inside', 'difference')
+    first = rows[0]
+    return (
+        f'{tabulate(lines, header, tablefmt="github", disable_numparse=True)}\n\n'
+        f'Windows of {first["images"]} images, one {first["shift"]} pixels further down and to the '
+        f'right; a border is {first["border"]} pixels wide; {sources.note(name)}.'
+    )

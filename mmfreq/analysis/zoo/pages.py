@@ -15,7 +15,7 @@ from tabulate import tabulate
 from mmfreq.analysis.config_facts import decoder_of, family_of_type
 from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
-from mmfreq.analysis.zoo.comparisons import comparison_table, conditions_table
+from mmfreq.analysis.zoo.comparisons import comparison_table, conditions_table, shift_table
 from mmfreq.analysis.zoo.reproduction import reproduce_table
 from mmfreq.analysis.zoo.sources import Sources, millions
 from mmfreq.facts import MEASURED, measured_cost, measured_rows
@@ -389,6 +389,7 @@ TABLES: dict[str, Callable[[Sources], str]] = dict(
     reproduce=reproduce_table,
     camvid=partial(comparison_table, name='camvid'),
     camvid_conditions=partial(conditions_table, name='camvid_conditions'),
+    camvid_shift=partial(shift_table, name='camvid_shift'),
 )
 for _name in FAMILIES:
     TABLES |= family_tables(_name)

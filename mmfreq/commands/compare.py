@@ -91,7 +91,9 @@ def main() -> None:
         try:
             failed = [] if args.report else perform_all(runs)
         except KeyboardInterrupt:
-            sys.exit(f'\ninterrupted; {out} has what is done, the same command goes on from there')
+            sys.exit(
+                f'\ninterrupted; the same command goes on from the newest checkpoints in {out}'
+            )
         for message in failed:
             print(f'error: {message}', file=sys.stderr)
         write(recipe, runs, out)
@@ -182,7 +184,12 @@ def write_trials(runs: list[Run], names: list[str], out: Path) -> None:
         (result for result in results if result is not None),
         key=lambda result: order.index(result['condition']),
     )
+    files = ('conditions.csv', 'conditions.md', 'conditions.png')
     if not done:
+        for name in files:  # of conditions that were changed or removed
+            (out / name).unlink(missing_ok=True)
+        if results:
+            print(f'0 of {len(results)} trials are done')
         return
     tested = [name for name in names if any(result['name'] == name for result in done)]
     table = tables.trials_table(done, tested)

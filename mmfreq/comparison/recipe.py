@@ -54,6 +54,21 @@ class Recipe:
     conditions: dict[str, Condition] = field(default_factory=dict)
 
 
+class _Loader(yaml.SafeLoader):
+    """Keys that are there twice are an error, else the last one would count without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Read a mapping."""
+        keys = [key.value for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'{key} is there twice', node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+NAME = re.compile(r'[^\W_][\w .,:;()+=%*-]*')  # a folder, a cell of a table, a legend
 _TYPES: dict[str, type] = dict(
     configs=dict, metric=str, seeds=list, rule=str, options=dict, conditions=dict
 )
@@ -79,7 +94,7 @@ def read_recipe(path: str | Path) -> Recipe:
     if not path.is_file():
         raise FileNotFoundError(f'there is no recipe {path}')
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not a YAML file: {error}') from error
     if not isinstance(content, dict):
@@ -99,17 +114,12 @@ def read_recipe(path: str | Path) -> Recipe:
         raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
     _read_numbers(recipe.options)
     for name, given in recipe.conditions.items():
-        if not isinstance(name, str) or not name or re.search(r'/|^\.', name):
-            raise ValueError(
-                f'{path}: conditions must have a name without / and a dot in front, got {name!r}'
-            )
+        _check_name(path, name)
         recipe.conditions[name] = _read_condition(f'{path}: conditions: {name}', given, recipe)
     for name, config in recipe.configs.items():
-        if not isinstance(config, str) or not isinstance(name, str) or re.search(r'/|^\.', name):
-            raise ValueError(
-                f'{path}: configs must have a name without / and a dot in front, and a file each, '
-                f'got {name}: {config}'
-            )
+        _check_name(path, name)
+        if not isinstance(config, str):
+            raise ValueError(f'{path}: configs: {name} must be a file or a name, got {config!r}')
         beside = path.parent / config
         if beside.is_file():
             recipe.configs[name] = str(beside.resolve())
@@ -137,6 +147,14 @@ def _read_condition(where: str, given: Any, recipe: Recipe) -> Condition:
     return condition
 
 
+def _check_name(path: Path, name: Any) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(
+            f'{path}: names of networks and conditions are letters, numbers, spaces and '
+            f'.,:;()+=%*-, with a letter or number first, got {name!r}'
+        )
+
+
 def _check_keys(where: str, given: dict[Any, Any], kind: type[Recipe] | type[Condition]) -> None:
     known = [item.name for item in fields(kind)]
     for key in given:
@@ -156,5 +174,7 @@ def _check_types(
 def _read_numbers(options: dict[str, Any]) -> None:
     """Numbers such as 1e-4, which are texts to YAML."""
     for key, value in options.items():
+        if not isinstance(key, str):
+            raise ValueError(f'options must have dotted keys, got {key!r}')
         if re.fullmatch(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+', str(value)):
             options[key] = float(value)

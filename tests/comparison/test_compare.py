@@ -17,7 +17,7 @@ from process import ADE, output, python
 
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.analysis.comparisons.tables import read_runs, runs_csv, runs_table, trials_table
-from mmfreq.commands.compare import complaints
+from mmfreq.commands.compare import complaints, write_trials
 from mmfreq.comparison.conditions import perform_trial, trials_of
 from mmfreq.comparison.recipe import Condition, Recipe, read_recipe
 from mmfreq.comparison.report import draw_trials
@@ -102,8 +102,11 @@ def test_configs_are_beside_the_recipe_or_names(tmp_path):
         (dict(seeds=[-1]), 'seeds must be whole numbers'),
         (dict(seeds=[1, 1]), 'seeds has 1 twice'),
         (dict(rule='higher'), "rule must be 'greater' or 'less'"),
-        (dict(configs={'a/b': 'x'}), 'a name without /'),
-        (dict(configs={'..': 'x'}), 'a name without /'),
+        (dict(configs={'a/b': 'x'}), "first, got 'a/b'"),
+        (dict(configs={'..': 'x'}), "first, got '..'"),
+        (dict(configs={'a|b': 'x'}), "first, got 'a|b'"),
+        (dict(conditions={'': {}}), "first, got ''"),
+        (dict(configs={'a': 3}), 'a must be a file or a name, got 3'),
         (dict(configs={'a': 'nowhere.py'}), 'there is no config'),
     ],
 )
@@ -112,6 +115,24 @@ def test_wrong_recipes_are_named(tmp_path, change, message):
     with pytest.raises((ValueError, FileNotFoundError), match=r'r\.yml') as error:
         read_recipe(path)
     assert message in str(error.value)
+
+
+def test_names_that_are_there_twice_are_an_error(tmp_path):
+    path = tmp_path / 'r.yml'
+    path.write_text('metric: mIoU\nconfigs:\n  a: gfnet\n  a: dfformer\n')
+    with pytest.raises(ValueError, match='a is there twice'):
+        read_recipe(path)
+    path.write_text('{metric: mIoU, configs: {a: gfnet}, options: {3: 4}}')
+    with pytest.raises(ValueError, match='dotted keys, got 3'):
+        read_recipe(path)
+
+
+def test_conditions_that_are_gone_leave_no_table(trials):
+    found = trials('value = 1', blur=dict(transforms=[BLUR]))['blur']
+    out = found.run.folder.parents[1]
+    (out / 'conditions.md').write_text('of another condition')
+    write_trials([found.run], ['a'], out)
+    assert not (out / 'conditions.md').exists()
 
 
 def test_a_recipe_that_is_not_yaml_is_one_message(tmp_path):

@@ -206,4 +206,4 @@ def test_shift_consistency_of_a_segmentor(mini_data, tmp_path):
     near, inside = map(float, done.stdout.splitlines()[-1].split(',')[-2:])
     assert 0 < near <= 1 and 0 < inside <= 1
     done = python(tool, ADE, path, '--images', images, '--border', 80, check=False)
-    assert done.returncode == 1 and 'too small for --border 80' in output(done)
+    assert done.returncode == 1 and 'too small for --shift 16 and --border 80' in output(done)

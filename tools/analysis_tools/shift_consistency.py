@@ -73,7 +73,10 @@ def shares(
     for image in images:
         height, width = (side - shift for side in image.shape[:2])
         if min(height, width) - shift <= 2 * border:
-            raise ValueError(f'an image of {image.shape[:2]} is too small for --border {border}')
+            raise ValueError(
+                f'an image of {image.shape[:2]} is too small for --shift {shift} and '
+                f'--border {border}'
+            )
         windows = [image[:height, :width], image[shift:, shift:]]
         first, second = predict(model, [np.ascontiguousarray(window) for window in windows])
         if not isinstance(first, Segmentation):

@@ -125,7 +125,12 @@ def summary_table(sources: Sources) -> str:
         lines.append((f'`{name}`', millions(params), *speeds, ', '.join(top_1)))
     reference = rows[0]['reference']
     header = (
-        *('backbone', 'parameters', f'inference / {reference}', f'training / {reference}'),
+        *(
+            'backbone',
+            f'parameters at {rows[0]["height"]}',
+            f'inference / {reference}',
+            f'training / {reference}',
+        ),
         'ImageNet top-1, published',
     )
     return (
@@ -271,7 +276,7 @@ def benchmark_table(sources: Sources, name: str, families: Sequence[str] = ()) -
                     f'{float(row["ms_p50"]):.0f}',
                     f'{float(row["ms_p90"]):.0f}',
                     f'{float(row["memory_mib"]):.0f}',
-                    f'{float(row["ratio"]):.2f}',
+                    _ratio(row, rows[0]['reference']),
                 )
                 if row['status'] == 'ok'
                 else (row['status'], '', '', '', '', '')
@@ -404,6 +409,12 @@ def _backbones(sources: Sources, families: Sequence[str]) -> dict[str, dict[str,
         if name not in PEERS
         and (not families or family_of_type(type_name(config), known) in families)
     }
+
+
+def _ratio(row: Mapping[str, str], reference: str) -> str:
+    """Speed beside a reference, which is named where it is not that of the column."""
+    other = '' if row['reference'] == reference else f' / `{row["reference"]}`'
+    return f'{float(row["ratio"]):.2f}{other}'
 
 
 def _joined(numbers: Iterable[int]) -> str:

@@ -92,7 +92,7 @@ def test_every_measurement_says_how_it_was_made():
     notes = provenance()
     assert set(notes) == {path.stem for path in MEASURED.glob('*.csv')}
     for note in notes.values():
-        assert note['command'].startswith('python tools/')
+        assert note['command'].startswith(('python tools/', 'mmfreq '))
         assert re.fullmatch(r'\d{4}-\d\d-\d\d', note['date'])
         assert note['machine'] and note['data']
 

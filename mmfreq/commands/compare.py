@@ -11,19 +11,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import yaml
 from tqdm import tqdm
 
 from mmfreq.analysis.comparisons import tables
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.comparison import report
 from mmfreq.comparison.conditions import Trial, perform_trial, trials_of
-from mmfreq.comparison.recipe import Recipe, read_recipe
+from mmfreq.comparison.recipe import Recipe, dump_recipe, read_recipe
 from mmfreq.comparison.runs import Run, perform, runs_of
 from mmfreq.engine.command_line import add_data_root, errors_as_messages, make_parser
 from mmfreq.inspection.samples import write_sheet
@@ -219,7 +217,7 @@ def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run])
         return
     copy = out / f'submitted-{datetime.now():%Y%m%d-%H%M%S}.yml'
     with atomic_write(copy) as file:
-        file.write(yaml.safe_dump(asdict(recipe), sort_keys=False).encode())
+        file.write(dump_recipe(recipe).encode())
     array = f'--array={",".join(map(str, left))}'
     settings = {
         'REQUEUE': '1',

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from mmfreq.utils.names import nearest
 
-__all__ = ['Condition', 'Recipe', 'read_recipe']
+__all__ = ['Condition', 'Recipe', 'dump_recipe', 'read_recipe']
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,19 @@ def read_recipe(path: str | Path) -> Recipe:
         elif config.endswith('.py') and '::' not in config:
             raise FileNotFoundError(f'{path}: there is no config {beside}')
     return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """A recipe as a text that :func:`read_recipe` reads, without what is empty.
+
+    Args:
+        recipe (Recipe): The recipe.
+
+    Returns:
+        str: YAML.
+    """
+    content = asdict(recipe, dict_factory=lambda pairs: {key: item for key, item in pairs if item})
+    return yaml.safe_dump(content, sort_keys=False)
 
 
 def _read_condition(where: str, given: Any, recipe: Recipe) -> Condition:

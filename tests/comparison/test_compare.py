@@ -19,7 +19,7 @@ from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.analysis.comparisons.tables import read_runs, runs_csv, runs_table, trials_table
 from mmfreq.commands.compare import complaints, write_trials
 from mmfreq.comparison.conditions import perform_trial, trials_of
-from mmfreq.comparison.recipe import Condition, Recipe, read_recipe
+from mmfreq.comparison.recipe import Condition, Recipe, dump_recipe, read_recipe
 from mmfreq.comparison.report import draw_trials
 from mmfreq.comparison.runs import runs_of
 
@@ -159,6 +159,8 @@ def test_conditions_are_read_and_named(tmp_path):
     assert recipe.conditions['large'].options == {'lr': 1e-4}
     trials = trials_of(runs_of(recipe, tmp_path))
     assert list(map(str, trials)) == ['a, seed 0, blur', 'b, seed 0, blur', 'b, seed 0, large']
+    (tmp_path / 'copy.yml').write_text(dump_recipe(recipe))  # as jobs of an array get it
+    assert read_recipe(tmp_path / 'copy.yml') == recipe
 
 
 @pytest.mark.parametrize(

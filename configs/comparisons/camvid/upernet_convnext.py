@@ -1,9 +1,10 @@
-_base_ = './_upernet.py'
+_base_ = ['./convnext.py', './_upernet.py']
 model = dict(
-    backbone=dict(
-        type='mmpretrain.ConvNeXt',
-        arch=dict(channels=_base_.embed_dims, depths=_base_.depths),
-        out_indices=(0, 1, 2, 3),
-        gap_before_final_norm=False,
-    )
+    neck=None,
+    decode_head=dict(
+        _delete_=True,
+        in_channels=_base_.embed_dims,
+        num_classes=_base_.num_classes,
+        **_base_.uper_head,
+    ),
 )

@@ -1,8 +1,10 @@
-_base_ = './_upernet.py'
+_base_ = ['./gfnet.py', './_upernet.py']
 model = dict(
-    backbone=dict(
-        type='mmfreq.GFNet',
-        arch=dict(embed_dims=_base_.embed_dims, depths=_base_.depths, patch_size=4),
-        img_size=_base_.crop_size,
-    )
+    neck=None,
+    decode_head=dict(
+        _delete_=True,
+        in_channels=_base_.embed_dims,
+        num_classes=_base_.num_classes,
+        **_base_.uper_head,
+    ),
 )

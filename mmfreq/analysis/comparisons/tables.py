@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from mmfreq.analysis.comparisons.summary import (
     FIELDS,
     TRIAL_FIELDS,
@@ -17,6 +15,7 @@ from mmfreq.analysis.comparisons.summary import (
     conditions_of,
     under,
 )
+from mmfreq.utils.tables import markdown_table
 
 __all__ = ['read_runs', 'runs_csv', 'runs_table', 'trials_csv', 'trials_table']
 
@@ -55,7 +54,7 @@ def runs_table(summaries: Sequence[Summary], metric: str, is_tested: bool) -> st
                 '' if summary.name == first else difference,
             )
         )
-    return tabulate(rows, header, tablefmt='github', disable_numparse=True)
+    return markdown_table(rows, header)
 
 
 def runs_csv(results: Sequence[dict[str, Any]]) -> str:
@@ -106,7 +105,7 @@ def trials_table(results: Sequence[dict[str, Any]], names: Sequence[str]) -> str
         (name, *('' if math.isnan(value) else f'{value:.{digits}f}' for value in row))
         for name, row in rows
     ]
-    return tabulate(shown, (results[0]['metric'], *names), tablefmt='github', disable_numparse=True)
+    return markdown_table(shown, (results[0]['metric'], *names))
 
 
 def _csv(rows: Iterable[dict[str, Any]], fields: Sequence[str]) -> str:

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from tabulate import tabulate
-
 from mmfreq.analysis.comparisons.summary import summarize
 from mmfreq.analysis.comparisons.tables import read_runs, runs_table, trials_table
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.facts import measured_rows
+from mmfreq.utils.tables import markdown_table
 
 __all__ = ['comparison_table', 'conditions_table', 'shift_table']
 
@@ -67,7 +66,7 @@ def shift_table(sources: Sources, name: str) -> str:
     header = ('network', 'equal labels near a border', 'inside', 'difference')
     first = rows[0]
     return (
-        f'{tabulate(lines, header, tablefmt="github", disable_numparse=True)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         f'Windows of {first["images"]} images, one {first["shift"]} pixels further down and to the '
         f'right; a border is {first["border"]} pixels wide; {sources.note(name)}.'
     )

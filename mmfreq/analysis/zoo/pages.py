@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
 from mmfreq.analysis.config_facts import decoder_of, family_of_type
 from mmfreq.analysis.speed.results import share_dropped
 from mmfreq.analysis.speed.scaling import HEADER, Cluster, rows_of
@@ -22,6 +20,7 @@ from mmfreq.facts import MEASURED, measured_cost, measured_rows
 from mmfreq.int8 import NO_LINEAR_LAYER
 from mmfreq.registry import MODELS
 from mmfreq.utils.config_tree import type_name
+from mmfreq.utils.tables import markdown_table
 from mmfreq.zoo import PEERS, backbone_names
 
 __all__ = ['PAGES', 'fill', 'pages']
@@ -107,7 +106,7 @@ def backbone_table(sources: Sources, families: Sequence[str] = ()) -> str:
     at_256 = ' (AFFNet at 256x256)' if any(name.startswith('affnet') for name in ours) else ''
     published = f'\nTop-1 published: {"; ".join(sorted(read))}{at_256}.' if read else ''
     return (
-        f'{_table(lines, header)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         'Parameters and FLOPs (multiply-adds) of the backbone at 224x224, '
         f'{sources.note("backbones")}.{published}'
     )
@@ -134,7 +133,7 @@ def summary_table(sources: Sources) -> str:
         'ImageNet top-1, published',
     )
     return (
-        f'{_table(lines, header)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         f'Speed, times that of {reference}, one image of {rows[0]["height"]} x {rows[0]["width"]}, '
         f'fp32 on a CPU: {sources.note("peers")}.'
     )
@@ -147,7 +146,7 @@ def results_table(sources: Sources) -> str:
         for result in sources.published.results
         if result['metric'] != 'top-1'
     ]
-    return _table(lines, ('config', 'published for the original', 'source'))
+    return markdown_table(lines, ('config', 'published for the original', 'source'))
 
 
 def config_table(sources: Sources, families: Sequence[str] = (), root: str = '..') -> str:
@@ -184,7 +183,7 @@ def config_table(sources: Sources, families: Sequence[str] = (), root: str = '..
         'published for the original',
     )
     return (
-        f'{_table(lines, header)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         f'Parameters and FLOPs (multiply-adds of one image): {sources.note("configs")}.\n'
         'Converted and checked: none; no released checkpoint was within reach. Trained by us: none.'
     )
@@ -214,7 +213,7 @@ def classifier_table(sources: Sources) -> str:
         *('top-1 (published)', 'released', 'top-1 (reproduced)'),
     )
     return (
-        f'{_table(lines, header)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         f'With the head; FLOPs in multiply-adds of one image: {sources.note("configs")}.'
     )
 
@@ -239,13 +238,13 @@ def task_table(sources: Sources) -> str:
         )
         for family in sorted(set(sources.families.values()))
     ]
-    return _table(lines, ('family', 'ImageNet', *tasks[1:]))
+    return markdown_table(lines, ('family', 'ImageNet', *tasks[1:]))
 
 
 def published_table(sources: Sources) -> str:
     """Our counts beside published ones."""
     rows = measured_rows('published')
-    table = _table([list(row.values()) for row in rows], list(rows[0]))
+    table = markdown_table([list(row.values()) for row in rows], list(rows[0]))
     return f'{table}\n\nOurs: {sources.note("published")}. Published: see the last column.'
 
 
@@ -288,7 +287,7 @@ def benchmark_table(sources: Sources, name: str, families: Sequence[str] = ()) -
         *('backbone', 'mode', 'image', 'img/s', 'spread', 'p50 (ms)', 'p90 (ms)', 'memory (MiB)'),
         f'speed / {rows[0]["reference"]}',
     )
-    return f'{_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
+    return f'{markdown_table(lines, header)}\n\nBatch of one image, fp32; {sources.note(name)}.'
 
 
 def variants_table(sources: Sources, name: str) -> str:
@@ -306,7 +305,7 @@ def variants_table(sources: Sources, name: str) -> str:
     compared = any(row['error'] for row in rows)
     distance = f'behind them the distance of the outputs from {variants[0]} by their norms; '
     return (
-        f'{_table(lines, ("network", *variants))}\n\n'
+        f'{markdown_table(lines, ("network", *variants))}\n\n'
         f'Milliseconds (median), in brackets times those of {variants[0]} (median over turns), '
         f'{distance if compared else ""}'
         f'{share_dropped(rows):.0%} of the steps waited for a CPU and were dropped'
@@ -339,7 +338,7 @@ def profiles_table(sources: Sources, name: str) -> str:
         lines.append((f'`{kind[0]}`', kind[1], *found))
     header = ('network', 'variant', *map(str, range(1, 6)))
     return (
-        f'{_table(lines, header)}\n\n'
+        f'{markdown_table(lines, header)}\n\n'
         'Operators of PyTorch with their own time, without that of operators that they call: '
         f'milliseconds and share of an inference. One image, {sources.note(name)}.'
     )
@@ -349,7 +348,7 @@ def scaling_table(sources: Sources) -> str:
     """Steps on many devices, calculated from those measured on one."""
     rows = rows_of(MEASURED / 'families.csv', (8, 64, 256, 1024), Cluster())
     note = sources.note('families')
-    return f'{_table(rows, HEADER)}\n\nCalculated from single steps, fp32; {note}.'
+    return f'{markdown_table(rows, HEADER)}\n\nCalculated from single steps, fp32; {note}.'
 
 
 def checkpoint_table(_: Sources) -> str:
@@ -358,7 +357,7 @@ def checkpoint_table(_: Sources) -> str:
         {config['type'] for name, config in backbone_names().items() if name not in PEERS}
     )
     lines = [(f'`{kind}`', MODELS.get(kind).checkpoints) for kind in types]
-    return _table(lines, ('type', 'reads besides checkpoints of this library'))
+    return markdown_table(lines, ('type', 'reads besides checkpoints of this library'))
 
 
 def family_tables(name: str) -> dict[str, Callable[[Sources], str]]:
@@ -419,7 +418,3 @@ def _ratio(row: Mapping[str, str], reference: str) -> str:
 
 def _joined(numbers: Iterable[int]) -> str:
     return '-'.join(map(str, numbers))
-
-
-def _table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
-    return tabulate(rows, header, tablefmt='github', disable_numparse=True)

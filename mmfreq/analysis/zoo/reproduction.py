@@ -3,12 +3,11 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from tabulate import tabulate
-
 from mmfreq.analysis.config_facts import data_set_of
 from mmfreq.analysis.zoo.sources import Sources
 from mmfreq.registry import MODELS
 from mmfreq.utils.config_tree import dicts_in, type_name
+from mmfreq.utils.tables import markdown_table
 from mmfreq.zoo import PEERS, backbone_names, model_settings
 
 __all__ = ['command_for', 'reproduce_table']
@@ -46,7 +45,7 @@ def reproduce_table(sources: Sources) -> str:
         )
         for (name, source), values in sorted(rows.items())
     ]
-    return tabulate(lines, HEADER, tablefmt='github', disable_numparse=True)
+    return markdown_table(lines, HEADER)
 
 
 def command_for(name: str, sources: Sources) -> str:

@@ -24,6 +24,7 @@ from mmfreq.comparison.conditions import Trial, perform_trial, trials_of
 from mmfreq.comparison.recipe import Recipe, dump_recipe, read_recipe
 from mmfreq.comparison.runs import Run, perform, runs_of
 from mmfreq.engine.command_line import add_data_root, errors_as_messages, make_parser
+from mmfreq.engine.data_roots import as_arguments
 from mmfreq.inspection.samples import write_sheet
 from mmfreq.preemption import REQUEUE
 from mmfreq.utils.atomic import atomic_write
@@ -227,8 +228,7 @@ def submit(args: argparse.Namespace, recipe: Recipe, out: Path, runs: list[Run])
     }
     script = configs_folder().with_name('tools') / 'slurm_run.sh'
     command = ['bash', str(script), args.slurm, 'compare', 'compare.py', str(copy)]
-    command += ['--out', str(out)]
-    command += [part for root in args.data_root or () for part in ('--data-root', root)]
+    command += ['--out', str(out), *as_arguments(args.data_root or ())]
     print(f'{array}: {shlex.join(command)}')
     done = subprocess.run(command, env={**os.environ, **settings})
     if done.returncode:

@@ -16,6 +16,7 @@ from mmfreq.comparison.recipe import Condition
 from mmfreq.comparison.runs import Run
 from mmfreq.engine.config_errors import explain
 from mmfreq.engine.config_options import read_with_options
+from mmfreq.engine.data_roots import as_arguments
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.config_tree import dicts_in
 
@@ -102,7 +103,7 @@ class Trial:
             str(self.folder / 'config.py'),
             str(self.run.checkpoint),
             *('--work-dir', str(self.folder / 'test')),
-            *(part for root in self.run.roots for part in ('--data-root', root)),
+            *as_arguments(self.run.roots),
         ]
 
 

@@ -112,7 +112,7 @@ def read_recipe(path: str | Path) -> Recipe:
             raise ValueError(f'{path}: seeds has {seed} twice')
     if recipe.rule not in ('greater', 'less'):
         raise ValueError(f"{path}: rule must be 'greater' or 'less', got {recipe.rule!r}")
-    _read_numbers(recipe.options)
+    _read_numbers(str(path), recipe.options)
     for name, given in recipe.conditions.items():
         _check_name(path, name)
         recipe.conditions[name] = _read_condition(f'{path}: conditions: {name}', given, recipe)
@@ -147,7 +147,7 @@ def _read_condition(where: str, given: Any, recipe: Recipe) -> Condition:
     _check_keys(where, given, Condition)
     _check_types(where, given, dict(options=dict, transforms=list, networks=list), ('options',))
     condition = Condition(**given)
-    _read_numbers(condition.options)
+    _read_numbers(where, condition.options)
     for transform in condition.transforms:
         if not isinstance(transform, dict) or 'type' not in transform:
             raise ValueError(f'{where}: transforms must have a type each, got {transform!r}')
@@ -184,10 +184,10 @@ def _check_types(
             raise ValueError(f'{where}: {key} must be {names[types[key]]}, got {value!r}')
 
 
-def _read_numbers(options: dict[str, Any]) -> None:
+def _read_numbers(where: str, options: dict[str, Any]) -> None:
     """Numbers such as 1e-4, which are texts to YAML."""
     for key, value in options.items():
         if not isinstance(key, str):
-            raise ValueError(f'options must have dotted keys, got {key!r}')
+            raise ValueError(f'{where}: options must have dotted keys, got {key!r}')
         if re.fullmatch(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+', str(value)):
             options[key] = float(value)

@@ -15,7 +15,7 @@ from mmfreq.analysis.cost.flops import count_params
 from mmfreq.comparison.processes import alone, circumstances, commit, run_mmfreq
 from mmfreq.comparison.recipe import Recipe
 from mmfreq.engine.config_options import read_with_options
-from mmfreq.engine.data_roots import set_data_root
+from mmfreq.engine.data_roots import as_arguments, set_data_root
 from mmfreq.utils.atomic import atomic_write
 from mmfreq.utils.errors import CheckpointError
 from mmfreq.zoo import build_model
@@ -155,7 +155,7 @@ class Run:
     def _command(self, action: str, *arguments: str) -> list[str]:
         command = [action, str(self.config_file), *arguments]
         command += ['--work-dir', str(self.folder / action)]
-        return command + [part for root in self.data_roots for part in ('--data-root', root)]
+        return command + as_arguments(self.data_roots)
 
 
 def runs_of(recipe: Recipe, out: Path, data_roots: Sequence[str] = ()) -> list[Run]:

@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS
 from mmfreq.utils.config_files import configs_folder
 from mmfreq.utils.config_tree import as_list, find_data_sets, map_leaves
 
-__all__ = ['check_data', 'set_data_root']
+__all__ = ['as_arguments', 'check_data', 'set_data_root']
 
 HOW_TO_GET_DATA = """\
   ADE20K: unpack ADEChallengeData2016.zip of the MIT scene parsing benchmark into data/ade
@@ -130,3 +130,15 @@ def _is_downloaded(dataset: dict, scope: str) -> bool:
 
 def _plain(path: str) -> str:
     return path.rstrip('/') or path
+
+
+def as_arguments(roots: Sequence[str]) -> list[str]:
+    """Roots as they are given on a command line.
+
+    Args:
+        roots (Sequence[str]): As for :func:`set_data_root`.
+
+    Returns:
+        list[str]: ``--data-root`` and a root, for each.
+    """
+    return [part for root in roots for part in ('--data-root', root)]
